@@ -1,0 +1,40 @@
+# Shared by the scripts beside it: where things are, which versions, how to say what goes on.
+# Source it; it runs nothing.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+TOOLS="$ROOT/.tools"
+export PATH="$TOOLS/bin:$TOOLS/npm/node_modules/.bin:$PATH"
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# The version of a tool, from the one place that states it: Cargo.toml.
+tool_version() {
+  sed -n "/^\[workspace.metadata.tools\]/,/^\[/s/^$1 = \"\(.*\)\"/\1/p" "$ROOT/Cargo.toml"
+}
+
+# wasm-bindgen's tool must be of exactly the library's version, which is pinned.
+wasm_bindgen_version() {
+  sed -n 's/^wasm-bindgen = .*version = "=\([0-9.]*\)".*/\1/p' "$ROOT/Cargo.toml"
+}
+
+# Runs a command as root: apt needs it.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else die "root is needed for: $*"; fi
+}
+
+apt_install() {
+  command -v apt-get >/dev/null || die "install by hand, then try again: $*"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# Runs a command with its output in a log; shows the log's end only when it fails.
+quietly() {
+  local log="$TOOLS/log/$1.log"; shift
+  mkdir -p "$TOOLS/log"
+  "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "failed: $* (whole log: $log)"; }
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Puts the standard library's source, of exactly the compiler's version, where -Zbuild-std looks.
+# Tries the rustup component first, then Debian's package of the same version.
+source "$(dirname "$0")/lib.sh"
+
+SYSROOT=$(rustc --print sysroot)
+LIBRARY="$SYSROOT/lib/rustlib/src/rust/library"
+VERSION=$(rustc --version | cut -d' ' -f2)
+
+from_rustup() {
+  command -v rustup >/dev/null && timeout 60 rustup component add rust-src >/dev/null 2>&1
+}
+
+# A private apt configuration reads one more suite and leaves the system's own alone.
+from_debian() {
+  local work="$TOOLS/apt" stanza system
+  mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+  system=$(ls /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
+  [ -n "$system" ] || die "no apt *.sources file to take the archive's address from"
+  for suite in trixie-backports trixie; do
+    stanza="$work/$suite.sources"
+    awk -v suite="$suite" '/^$/ && seen {exit} {seen=1} /^Suites:/ {$0="Suites: " suite} {print}' "$system" >"$stanza"
+    local options=(-o "Dir::Etc::sourcelist=$stanza" -o Dir::Etc::sourceparts=/dev/null
+      -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache")
+    apt-get "${options[@]}" update -qq 2>/dev/null || continue
+    local package
+    package=$(apt-cache "${options[@]}" madison rust-src | awk -v v="$VERSION" '$3 ~ "^"v"[+-]" {print $3; exit}')
+    [ -n "$package" ] || continue
+    (cd "$work" && apt-get "${options[@]}" download "rust-src=$package" -qq 2>/dev/null)
+    dpkg -x "$work"/rust-src_*.deb "$work/root"
+    mkdir -p "$(dirname "$LIBRARY")"
+    cp -r "$work/root/usr/src/rustc-$VERSION/library" "$LIBRARY"
+    rm -rf "$work"
+    return 0
+  done
+  return 1
+}
+
+if [ ! -f "$LIBRARY/Cargo.lock" ]; then
+  say "standard library source for rustc $VERSION (45 MB, about 20 s)"
+  from_rustup || from_debian \
+    || die "no source of the standard library for rustc $VERSION; add it with: rustup component add rust-src"
+fi
