@@ -28,8 +28,8 @@ pub mod instrument;
 pub mod registry;
 pub mod session;
 pub mod time;
+#[cfg(all(feature = "wasm", target_arch = "wasm32"))]
+pub mod wasm;
 pub mod wire;
 
 mod sync;
-#[cfg(all(feature = "wasm", target_arch = "wasm32"))]
-mod wasm;

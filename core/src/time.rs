@@ -79,8 +79,7 @@ impl Schedule {
 
     /// When the next tick is due.
     pub fn next_due(&self) -> Moment {
-        let periods = u32::try_from(self.last + 1).unwrap_or(u32::MAX);
-        self.start + self.period.saturating_mul(periods)
+        self.due(self.last.saturating_add(1))
     }
 
     /// The number of the tick to run at `now`, if one is due that was not run yet.
@@ -97,12 +96,16 @@ impl Schedule {
 
     /// How late tick `number` is at `now`.
     pub fn lag(&self, number: u64, now: Moment) -> Duration {
-        let periods = u32::try_from(number).unwrap_or(u32::MAX);
-        now.since(self.start + self.period.saturating_mul(periods))
+        now.since(self.due(number))
     }
 
     /// How many ticks were skipped because the next one was due already.
     pub fn missed(&self) -> u64 {
         self.missed
+    }
+
+    fn due(&self, number: u64) -> Moment {
+        let nanos = self.period.as_nanos().saturating_mul(u128::from(number));
+        self.start + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }

@@ -99,7 +99,8 @@ impl RecentChunks {
     pub(super) fn realtime_factor(&self) -> f64 {
         let audio: Duration = self.0.iter().map(|chunk| chunk.audio).sum();
         let inference: Duration = self.0.iter().map(|chunk| chunk.inference).sum();
-        if audio.is_zero() { 0.0 } else { inference.as_secs_f64() / audio.as_secs_f64() }
+        // By whole nanoseconds, so that a factor at one of the ladder's thresholds is exactly that.
+        if audio.is_zero() { 0.0 } else { inference.as_nanos() as f64 / audio.as_nanos() as f64 }
     }
 
     fn mean(&self, time: impl Fn(&Timing) -> Duration) -> Duration {

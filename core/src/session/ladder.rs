@@ -4,7 +4,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Moment;
-use crate::wire::{Status, StatusState};
+use crate::wire::{Status, StatusState, rounded};
 
 const STAY_BEFORE_UP: Duration = Duration::from_secs(10);
 const STAY_BEFORE_DOWN: Duration = Duration::from_secs(30);
@@ -163,8 +163,9 @@ impl Ladder {
         let target = if must_fail_over { Level::Failover } else { Level::for_realtime_factor(realtime_factor) };
         let stayed = now.since(self.since);
         let up = target > self.level && stayed >= STAY_BEFORE_UP;
-        let down =
-            target < self.level && stayed >= STAY_BEFORE_DOWN && self.average(STAY_BEFORE_DOWN, now) < DOWN_BELOW;
+        // Rounded, so that a sum of floats does not make less than 0.7 of 0.7.
+        let eased = || rounded(self.average(STAY_BEFORE_DOWN, now), 6) < DOWN_BELOW;
+        let down = !must_fail_over && stayed >= STAY_BEFORE_DOWN && eased();
         let to = if up { self.level.step(1) } else { self.level.step(-i8::from(down)) };
         let step = Step { from: self.level, to };
         if to == self.level {

@@ -11,6 +11,7 @@ mod backpressure;
 mod chunk;
 mod config;
 mod drop_window;
+mod error_budget;
 mod ladder;
 mod queue;
 mod source;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 
 pub use chunk::{Chunk, ChunkResult, Voice};
 pub use config::SessionConfig;
+pub use error_budget::ErrorBudget;
 pub use ladder::{Action, Ladder, Level, Step};
 pub use source::{ProviderInForce, ProviderPhase};
 
@@ -95,8 +97,11 @@ impl Session {
     ///
     /// # Errors
     /// `invalid_audio` for no or half samples, `too_large` for a frame longer than the whole queue,
-    /// `too_many_sources`; none of them changes anything.
+    /// `too_many_sources`, and `not_started` after the end; none of them changes anything.
     pub fn receive(&mut self, source: SourceName, frame: Bytes, now: Moment) -> Result<bool, DecodeError> {
+        if self.ended {
+            return Err(DecodeError::new(ErrorCode::NotStarted, "the session has ended"));
+        }
         check_pcm(&frame)?;
         if frame.len() > self.config.queue_bytes_max {
             let message = "the frame is longer than the whole queue; send shorter frames";

@@ -5,9 +5,9 @@ use alloc::string::{String, ToString};
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::error::Category;
 
 use super::audio::invalid;
 use super::{ClientFeatures, DecodeError, ErrorCode, SAMPLE_RATE, SYSTEM, SourceName, check_pcm};
@@ -112,10 +112,10 @@ struct Audio<'a> {
 /// assert_eq!(error.code, ErrorCode::UnknownType);
 /// ```
 pub fn decode_client_message(text: &str, audio_bytes_max: usize) -> Result<ClientMessage, DecodeError> {
-    let tagged: Tagged = serde_json::from_str(text).map_err(|error| match error.classify() {
-        Category::Data => message_error("a message is a JSON object whose `type` is a string"),
-        _ => DecodeError::new(ErrorCode::InvalidJson, "the text is not JSON"),
-    })?;
+    // An array of one string would do for `Tagged`.
+    let is_object = text.trim_start().starts_with('{');
+    let tagged: Option<Tagged> = is_object.then(|| serde_json::from_str(text).ok()).flatten();
+    let tagged = tagged.ok_or_else(|| not_a_message(text))?;
     match &*tagged.kind {
         "start" => decode_start(&object(text)?).map(ClientMessage::Start),
         "audio" => decode_audio(text, audio_bytes_max),
@@ -126,8 +126,17 @@ pub fn decode_client_message(text: &str, audio_bytes_max: usize) -> Result<Clien
     }
 }
 
+/// The first fault in the text says nothing about the rest of it, so it is read again as any JSON.
+fn not_a_message(text: &str) -> DecodeError {
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => message_error("a message is a JSON object whose `type` is a string"),
+        Err(_) => DecodeError::new(ErrorCode::InvalidJson, "the text is not JSON"),
+    }
+}
+
 fn object(text: &str) -> Result<Value, DecodeError> {
-    serde_json::from_str(text).map_err(|_| message_error("the message is nested too deeply or has a number too large"))
+    let message = "the message is nested too deeply, or has a number too large or half a character";
+    serde_json::from_str(text).map_err(|_| message_error(message))
 }
 
 fn decode_start(message: &Value) -> Result<Start, DecodeError> {
@@ -172,10 +181,11 @@ fn identifier(message: &Value, field: &str) -> Result<Option<String>, DecodeErro
 }
 
 fn decode_features(message: &Value) -> Result<ClientFeatures, DecodeError> {
+    let wrong = || message_error("`client_features` must be an object of booleans");
     match &message["client_features"] {
         Value::Null => Ok(ClientFeatures::default()),
-        features => ClientFeatures::deserialize(features)
-            .map_err(|_| message_error("`client_features` must be an object of booleans")),
+        features if features.is_object() => ClientFeatures::deserialize(features).map_err(|_| wrong()),
+        _ => Err(wrong()),
     }
 }
 

@@ -139,8 +139,11 @@ pub struct Metrics {
 /// assert_eq!(rounded(f64::NAN, 2), 0.0);
 /// ```
 pub fn rounded(value: f64, decimals: u32) -> f64 {
+    if !value.is_finite() {
+        return 0.0;
+    }
     let scale = 10_u32.pow(decimals.min(9));
     let half = if value < 0.0 { -0.5 } else { 0.5 };
-    // Float to integer saturates, and makes 0 of NaN.
+    // Float to integer saturates.
     (value * f64::from(scale) + half) as i64 as f64 / f64::from(scale)
 }

@@ -129,6 +129,9 @@ impl SourceReceipt {
         self.degrade_timeline.iter().try_for_each(|change| {
             writeln!(out, "- {:.1} s: {} to {}", change.at_seconds, change.from.as_str(), change.to.as_str())
         })?;
+        if self.degrade_timeline_cut > 0 {
+            writeln!(out, "\n{} older changes of the level are not listed.", self.degrade_timeline_cut)?;
+        }
         writeln!(out)
     }
 }

@@ -1,0 +1,54 @@
+# What people and CI call. `make help` lists it.
+
+SHELL := bash
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/npm/node_modules/.bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help run build page watch test test-core test-wasm test-server test-protocol test-whole lint bare clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## install what is missing, build, and start the demo
+	@./target/release/tachograph demo
+
+build: page ## the program with its page, in target/release/tachograph
+	@scripts/step.sh "server, release build (about 3 minutes the first time)" cargo build --release -p tachograph
+
+page: ## the page alone, in dist/
+	@scripts/page-tools.sh
+	@scripts/page.sh
+
+watch: ## the page while you change it, with a server that `tachograph serve` runs
+	@scripts/page-tools.sh
+	@trunk serve
+
+test: test-core test-wasm test-server build test-protocol test-whole ## install what is missing and run everything
+
+test-core: ## the core, natively
+	cargo test -p tachograph-core --all-features
+
+test-wasm: ## the core in headless wasm, in Node and in Chromium
+	@scripts/test-tools.sh
+	scripts/test-wasm.sh
+
+test-server: ## the server's and the page's own parts, natively
+	cargo test -p tachograph -p tachograph-web
+
+test-protocol: build ## another language's client against the built program
+	@scripts/test-tools.sh
+	scripts/test-protocol.sh
+
+test-whole: build ## the built program: command line, load, browser
+	@scripts/test-tools.sh
+	cargo test -p tachograph-tests
+
+lint: bare ## formatting, clippy, documentation
+	@scripts/page-tools.sh
+	scripts/lint.sh
+
+bare: ## the core without std: on wasm32 and on a bare target, one package at a time
+	@scripts/page-tools.sh
+	scripts/bare.sh
+
+clean: ## what was built; tools stay
+	rm -rf target dist

@@ -1,0 +1,25 @@
+//! The rules of the live-listener protocol and of its figures, one test each. The same cases run
+//! natively, in Node and in a browser.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod accounting;
+mod audio;
+mod backpressure;
+mod default_metrics;
+mod distribution;
+mod drops;
+mod error_codes;
+mod instruments;
+mod ladder;
+mod provider_state;
+mod queue;
+mod receipt;
+mod registry;
+mod session_figures;
+mod support;
+mod time;
+mod wire_client;
+mod wire_server_golden;
+
+#[cfg(all(feature = "wasm", target_arch = "wasm32"))]
+mod javascript;

@@ -1,0 +1,110 @@
+//! A session on a bench: audio by the millisecond, a provider whose times the test decides.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use tachograph_core::registry::{DefaultMetrics, Registry, RegistrySnapshot};
+use tachograph_core::session::{Chunk, ChunkResult, Session, SessionConfig, TickTally};
+use tachograph_core::time::Moment;
+use tachograph_core::wire::{Identity, Metrics, Receipt, SYSTEM, SourceName, Status};
+
+pub(crate) const UNIX: f64 = 1_767_225_600.0;
+
+pub(crate) fn ms(millis: u64) -> Moment {
+    Moment::from_millis(millis)
+}
+
+/// So much silence.
+pub(crate) fn pcm(millis: usize) -> Bytes {
+    vec![0; millis * 32].into()
+}
+
+pub(crate) fn took(millis: u64) -> Option<ChunkResult> {
+    Some(ChunkResult { inference: Duration::from_millis(millis), voice: None })
+}
+
+pub(crate) struct Bench {
+    pub(crate) registry: Registry,
+    pub(crate) session: Session,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with(SessionConfig::default())
+    }
+
+    pub(crate) fn with(config: SessionConfig) -> Self {
+        let registry = Registry::new();
+        let metrics = DefaultMetrics::register(&registry).unwrap();
+        Self { registry, session: Session::new(config, metrics, Default::default(), ms(0)) }
+    }
+
+    /// So much audio of "system" arrives.
+    pub(crate) fn hear(&mut self, millis: usize, at: u64) {
+        self.hear_from(SYSTEM, millis, at);
+    }
+
+    pub(crate) fn hear_from(&mut self, source: SourceName, millis: usize, at: u64) {
+        self.session.receive(source, pcm(millis), ms(at)).unwrap();
+    }
+
+    /// Everything of "system" that waits, as one chunk in the provider's hands.
+    pub(crate) fn take(&mut self, at: u64) -> Option<Chunk> {
+        self.session.next_chunk(SYSTEM, true, ms(at))
+    }
+
+    pub(crate) fn end_chunk(&mut self, chunk: &Chunk, result: Option<ChunkResult>, at: u64) {
+        self.session.end_chunk(SYSTEM, chunk, result, ms(at));
+    }
+
+    /// So much audio arrives and is processed at once, with that much time inside the provider.
+    pub(crate) fn process(&mut self, audio: usize, inference: u64, at: u64) {
+        self.hear(audio, at);
+        let chunk = self.take(at).unwrap();
+        self.end_chunk(&chunk, took(inference), at);
+    }
+
+    /// The figures of "system", or of the first source.
+    pub(crate) fn tick(&mut self, at: u64) -> Metrics {
+        let mut figures = self.session.tick(at / 1_000, ms(at), UNIX + at as f64 / 1_000.0);
+        let place = figures.iter().position(|figures| figures.source == SYSTEM);
+        figures.swap_remove(place.unwrap_or(0))
+    }
+
+    pub(crate) fn statuses(&mut self) -> Vec<Status> {
+        self.session.take_statuses()
+    }
+
+    pub(crate) fn end(&mut self, at: u64) -> Receipt {
+        self.session.end(identity(), TickTally::default(), ms(at))
+    }
+
+    pub(crate) fn counted(&self) -> RegistrySnapshot {
+        self.registry.snapshot()
+    }
+}
+
+pub(crate) fn identity() -> Identity {
+    Identity { session_id: Some("call-7".into()), attempt_id: None, connection_id: Some("c-1".into()) }
+}
+
+/// Reproducible numbers: SplitMix64.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// From 0 to 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        self.below(1 << 53) as f64 / (1_u64 << 53) as f64
+    }
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Formatting, clippy per package and target, and documentation, each with warnings denied.
+source "$(dirname "$0")/lib.sh"
+
+cd "$ROOT"
+say "formatting"
+cargo fmt --all --check
+say "clippy"
+for package in tachograph-core tachograph tachograph-web tachograph-tests; do
+  cargo clippy --quiet -p "$package" --all-targets -- -D warnings
+done
+for package in tachograph-core tachograph-web; do
+  cargo clippy --quiet -p "$package" --all-features --target wasm32-unknown-unknown -- -D warnings
+done
+say "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p tachograph-core -p tachograph --lib
+say "scripts"
+for script in scripts/*.sh; do bash -n "$script"; done

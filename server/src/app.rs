@@ -1,0 +1,98 @@
+//! The state that everything in a server shares.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use tachograph_core::registry::{RegisterError, Registry};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::hub::Hub;
+use crate::metrics::ServerMetrics;
+use crate::options::Options;
+use crate::provider::{Providers, Simulated};
+use crate::session::SessionTable;
+
+/// One server. Clones are the same server.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+/// What the parts of a server share; reached through [`App`].
+pub struct Shared {
+    /// The bounds and choices.
+    pub options: Options,
+    /// What processes the audio.
+    pub providers: Providers,
+    /// The simulated provider's control, when that is the one that works.
+    pub simulated: Option<Simulated>,
+    /// All metrics.
+    pub registry: Registry,
+    /// The server's own, bound.
+    pub metrics: ServerMetrics,
+    /// The monotonic clock.
+    pub clock: Clock,
+    /// Names this start of the server.
+    pub epoch: String,
+    /// Cancelled when the server is to end.
+    pub shutdown: CancellationToken,
+    pub(crate) sessions: SessionTable,
+    pub(crate) hub: Hub,
+    /// Connections that a shutdown waits for.
+    pub(crate) connections: TaskTracker,
+}
+
+impl App {
+    /// A server that does not listen yet.
+    ///
+    /// # Errors
+    /// A metric could not be registered.
+    pub fn new(options: Options, providers: Providers) -> Result<Self, RegisterError> {
+        Self::build(options, providers, None)
+    }
+
+    /// A server whose provider is simulated and can be told what to do while it works.
+    ///
+    /// # Errors
+    /// A metric could not be registered.
+    pub fn rehearsal(options: Options, providers: Providers, simulated: Simulated) -> Result<Self, RegisterError> {
+        Self::build(options, providers, Some(simulated))
+    }
+
+    fn build(mut options: Options, providers: Providers, simulated: Option<Simulated>) -> Result<Self, RegisterError> {
+        options.session.fallback = providers.fallback.is_some();
+        let registry = Registry::new();
+        Ok(Self(Arc::new(Shared {
+            options,
+            providers,
+            simulated,
+            metrics: ServerMetrics::register(&registry)?,
+            registry,
+            clock: Clock::start(),
+            epoch: Uuid::new_v4().to_string(),
+            shutdown: CancellationToken::new(),
+            sessions: SessionTable::default(),
+            hub: Hub::default(),
+            connections: TaskTracker::new(),
+        })))
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("options", &self.options)
+            .field("providers", &self.providers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,52 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tachograph_core::wire::{MIC, SYSTEM, ServerMessage, SourceName};
+use tokio_util::sync::CancellationToken;
+
+use super::CliError;
+use super::audio_file;
+use super::client::{Playback, Watcher};
+use super::run_server::{ServeArgs, serve};
+
+/// Ten seconds of synthesized speech; scripts/make-speech.sh says how it was made.
+const SPEECH: &[u8] = include_bytes!("../../assets/speech.wav");
+/// A session that was lost begins anew after so long.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Serves, and plays two sessions to itself over the real socket until `stop`.
+pub(super) async fn run(args: ServeArgs, stop: CancellationToken) -> Result<(), CliError> {
+    let pcm = audio_file::load_embedded(SPEECH, "speech.wav")?;
+    let sessions = [("demo-meeting", vec![SYSTEM, MIC]), ("demo-dictation", vec![MIC])];
+    let stop_sessions = stop.clone();
+    serve(args, stop, move |address| {
+        for (name, sources) in sessions {
+            tokio::spawn(play_for_ever(playback(name, sources, pcm.clone(), address), stop_sessions.clone()));
+        }
+        eprintln!("two sessions are playing; open the address in a browser, end with Ctrl-C");
+    })
+    .await
+}
+
+fn playback(name: &str, sources: Vec<SourceName>, pcm: bytes::Bytes, address: SocketAddr) -> Playback {
+    let url = format!("ws://{address}/ws/live-listener");
+    Playback { url, session_id: name.to_owned(), sources, pcm, speed: 1.0, repeat: true }
+}
+
+async fn play_for_ever(playback: Playback, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = playback.play(stop.clone(), &mut Silent).await {
+            tracing::warn!(%error, session = playback.session_id, "a demo session ended and begins anew");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// The page shows it all.
+struct Silent;
+
+impl Watcher for Silent {
+    fn sent(&mut self, _: Duration) {}
+
+    fn said(&mut self, _: &ServerMessage) {}
+}

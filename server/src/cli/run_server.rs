@@ -1,0 +1,180 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::CliError;
+use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
+use crate::{App, Options, serve as serve_app};
+
+/// After a signal the process ends within 10 s, even if nothing else in it gets to run.
+const WATCHDOG: Duration = Duration::from_millis(9_800);
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, env = "TACHOGRAPH_LISTEN", default_value = "127.0.0.1:7117", value_name = "ADDR")]
+    listen: SocketAddr,
+
+    /// What processes the audio.
+    #[arg(long, env = "TACHOGRAPH_PROVIDER", default_value = "vad")]
+    provider: ProviderKind,
+
+    /// What takes over when the provider fails.
+    #[arg(long, env = "TACHOGRAPH_FALLBACK", value_name = "PROVIDER")]
+    fallback: Option<ProviderKind>,
+
+    /// Time that the simulated provider takes, as a multiple of the audio's own: 0 to 1000.
+    #[arg(long, env = "TACHOGRAPH_SIMULATED_RTF", default_value = "0.5", value_name = "FACTOR", value_parser = parse_rtf, allow_negative_numbers = true)]
+    simulated_rtf: f64,
+
+    /// How the simulated provider misbehaves. Can be changed while it works: PUT /api/v1/simulated.
+    #[arg(long, env = "TACHOGRAPH_SIMULATED_FAULT", default_value = "none", value_name = "FAULT")]
+    simulated_fault: Fault,
+
+    /// Audio that is processed at once, in seconds: 0.1 to 8.
+    #[arg(long, env = "TACHOGRAPH_CHUNK_SECONDS", default_value = "2", value_name = "SECONDS", value_parser = parse_chunk, allow_negative_numbers = true)]
+    chunk_seconds: f64,
+
+    /// How long a chunk may take before its provider counts as failed, in seconds.
+    #[arg(long, env = "TACHOGRAPH_CHUNK_TIMEOUT_SECONDS", default_value = "60", value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    chunk_timeout_seconds: u64,
+
+    /// Sessions at once; one more is refused.
+    #[arg(long, env = "TACHOGRAPH_MAX_SESSIONS", default_value = "1000", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max_sessions: u32,
+
+    /// Sources a session may have.
+    #[arg(long, env = "TACHOGRAPH_MAX_SOURCES", default_value = "2", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=16))]
+    max_sources: u32,
+
+    /// Keep full quality whatever the load; figures then carry no degrade level.
+    #[arg(long, env = "TACHOGRAPH_NO_LADDER")]
+    no_ladder: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ProviderKind {
+    /// Voice activity detection on the audio.
+    Vad,
+    /// Takes a set time for each chunk, for rehearsing overload and faults.
+    Simulated,
+}
+
+fn parse_rtf(text: &str) -> Result<f64, String> {
+    parse_within(text, 0.0, 1_000.0)
+}
+
+fn parse_chunk(text: &str) -> Result<f64, String> {
+    parse_within(text, 0.1, 8.0)
+}
+
+/// A number within bounds.
+pub(super) fn parse_within(text: &str, min: f64, max: f64) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| String::from("not a number"))?;
+    if (min..=max).contains(&value) { Ok(value) } else { Err(format!("must be from {min} to {max}")) }
+}
+
+impl ServeArgs {
+    fn app(&self) -> Result<App, CliError> {
+        let simulated = Simulated::new(SimulatedControl { rtf: self.simulated_rtf, fault: self.simulated_fault });
+        // The control rehearses the provider that is to fail; a simulated fallback is a sound one.
+        let sound = Simulated::new(SimulatedControl { rtf: self.simulated_rtf, fault: Fault::None });
+        let mut providers = match self.provider {
+            ProviderKind::Vad => Providers::only(Vad::default()),
+            ProviderKind::Simulated => Providers::only(simulated.clone()),
+        };
+        providers.fallback = self.fallback.map(|kind| match kind {
+            ProviderKind::Vad => Providers::only(Vad::default()).primary,
+            ProviderKind::Simulated => Providers::only(sound).primary,
+        });
+        let app = match self.provider {
+            ProviderKind::Vad => App::new(self.options(), providers),
+            ProviderKind::Simulated => App::rehearsal(self.options(), providers, simulated),
+        };
+        Ok(app?)
+    }
+
+    fn options(&self) -> Options {
+        let mut options = Options {
+            sessions_max: self.max_sessions as usize,
+            chunk_timeout: Duration::from_secs(self.chunk_timeout_seconds),
+            ..Options::default()
+        };
+        options.session.chunk = Duration::from_secs_f64(self.chunk_seconds);
+        options.session.sources_max = self.max_sources as usize;
+        options.session.ladder = !self.no_ladder;
+        options
+    }
+}
+
+/// Serves until `stop`; `ready` is told the address once connections are accepted.
+pub(super) async fn serve(
+    args: ServeArgs,
+    stop: CancellationToken,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), CliError> {
+    let app = args.app()?;
+    let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
+    let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
+    println!("listening on http://{address}");
+    ready(address);
+    let shutdown = app.shutdown.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        tracing::info!("shutting down");
+        shutdown.cancel();
+    });
+    Ok(serve_app(listener, app).await?)
+}
+
+/// Cancelled by SIGINT or SIGTERM. A second signal, or too long a shutdown, ends the process at once. Runs on
+/// a thread of its own, so that a provider that blocks the server's threads cannot keep it.
+pub(super) fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    std::thread::spawn(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(watch_signals(told)),
+        Err(error) => tracing::error!(%error, "signals are not handled"),
+    });
+    stop
+}
+
+async fn watch_signals(stop: CancellationToken) {
+    signal().await;
+    stop.cancel();
+    tokio::select! {
+        () = signal() => {}
+        () = tokio::time::sleep(WATCHDOG) => tracing::error!("the shutdown took too long"),
+    }
+    std::process::exit(1);
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "SIGTERM is not handled");
+            let _interrupted = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    let _interrupted = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,41 @@
+//! How what went wrong with a request is answered. Answers never carry internal text.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// A request that is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ApiError {
+    /// No such address.
+    NotFound,
+    /// The body is not what the address takes.
+    InvalidBody(&'static str),
+    /// The server has no simulated provider.
+    NotSimulated,
+}
+
+#[derive(Serialize)]
+struct Body {
+    error: Reason,
+}
+
+#[derive(Serialize)]
+struct Reason {
+    code: &'static str,
+    message: &'static str,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code, message) = match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is nothing at this address"),
+            Self::InvalidBody(message) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", message),
+            Self::NotSimulated => {
+                (StatusCode::NOT_FOUND, "not_simulated", "start the server with --provider simulated to rehearse")
+            }
+        };
+        (status, Json(Body { error: Reason { code, message } })).into_response()
+    }
+}

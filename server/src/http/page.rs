@@ -1,0 +1,103 @@
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rust_embed::{Embed, EmbeddedFile};
+
+use crate::error::ApiError;
+
+const INDEX: &str = "index.html";
+const NOT_BUILT: &str = "The page is not part of this build. Build it with `make build` and start the server again.\n";
+
+/// What trunk built, with a compressed copy beside each file.
+#[derive(Embed)]
+#[folder = "../dist"]
+#[allow_missing = true]
+struct Page;
+
+/// Encodings that a file may be stored in, best first.
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+/// The page's file at this path, compressed as the browser likes it.
+pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let path = if path.is_empty() { INDEX } else { path };
+    if method != Method::GET && method != Method::HEAD {
+        return ApiError::NotFound.into_response();
+    }
+    let Some(plain) = Page::get(path) else {
+        return if path == INDEX { not_built() } else { ApiError::NotFound.into_response() };
+    };
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (encoding, file) = compressed(path, accepted).map_or((None, plain), |(name, file)| (Some(name), file));
+    respond(path, encoding, file, headers.get(header::IF_NONE_MATCH))
+}
+
+fn not_built() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, NOT_BUILT).into_response()
+}
+
+fn compressed(path: &str, accepted: &str) -> Option<(&'static str, EmbeddedFile)> {
+    ENCODINGS.iter().find_map(|(name, ending)| {
+        let file = accepts(accepted, name).then(|| Page::get(&format!("{path}{ending}")))??;
+        Some((*name, file))
+    })
+}
+
+/// Whether an Accept-Encoding names the encoding and does not rule it out with a weight of zero.
+fn accepts(accepted: &str, encoding: &str) -> bool {
+    accepted.split(',').any(|entry| {
+        let (name, weight) = entry.split_once(';').unwrap_or((entry, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(1.0);
+        name.trim().eq_ignore_ascii_case(encoding) && weight > 0.0
+    })
+}
+
+fn respond(path: &str, encoding: Option<&'static str>, file: EmbeddedFile, known: Option<&HeaderValue>) -> Response {
+    let etag = etag(&file);
+    // All but the index carry a hash in their name.
+    let caching = if path == INDEX { "no-cache" } else { "public, max-age=31536000, immutable" };
+    let headers = [
+        (header::CACHE_CONTROL, caching.to_owned()),
+        (header::ETAG, etag.clone()),
+        (header::VARY, "accept-encoding".to_owned()),
+    ];
+    if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    let kind = [(header::CONTENT_TYPE, content_type(path))];
+    let encoding = encoding.map(|encoding| [(header::CONTENT_ENCODING, encoding)]);
+    match encoding {
+        Some(encoding) => (headers, kind, encoding, file.data).into_response(),
+        None => (headers, kind, file.data).into_response(),
+    }
+}
+
+fn etag(file: &EmbeddedFile) -> String {
+    let hash = file.metadata.sha256_hash();
+    let digits: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{digits}\"")
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("wasm") => "application/wasm",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accepts;
+
+    #[test]
+    fn an_encoding_is_used_only_when_it_is_accepted() {
+        assert!(accepts("gzip, deflate, br", "br"));
+        assert!(accepts("BR;q=0.5", "br"));
+        assert!(!accepts("br;q=0, gzip", "br"));
+        assert!(!accepts("", "br"));
+        assert!(!accepts("brotli", "br"));
+    }
+}

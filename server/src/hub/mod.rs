@@ -1,0 +1,102 @@
+//! The server's tick: once a second the state of everything, encoded once for all who look.
+
+mod viewer;
+
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use tachograph_core::time::Schedule;
+use tachograph_core::wire::{ServerState, StreamFrame, rounded};
+use tokio::sync::watch;
+use tokio::time::sleep_until;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::app::App;
+use crate::clock::unix_seconds;
+
+pub(crate) use viewer::view;
+
+const TICK: Duration = Duration::from_secs(1);
+
+/// The newest frame, for all who look: a slow one skips to it.
+#[derive(Debug)]
+pub(crate) struct Hub(watch::Sender<Encoded>);
+
+/// A frame as it goes out; clones share the text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Encoded {
+    pub(crate) seq: u64,
+    pub(crate) text: Utf8Bytes,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self(watch::Sender::new(Encoded::default()))
+    }
+}
+
+impl Hub {
+    pub(crate) fn newest(&self) -> Encoded {
+        self.0.borrow().clone()
+    }
+
+    fn subscribe(&self) -> watch::Receiver<Encoded> {
+        self.0.subscribe()
+    }
+}
+
+/// Keeps the collector running until the server ends; the first frame is there on return.
+pub(crate) fn start(app: &App) -> AbortOnDropHandle<()> {
+    let schedule = Schedule::new(app.clock.now(), TICK);
+    publish(app, 0, &schedule);
+    AbortOnDropHandle::new(tokio::spawn(supervise(app.clone(), schedule)))
+}
+
+async fn supervise(app: App, schedule: Schedule) {
+    loop {
+        let collector = tokio::spawn(collect(app.clone(), schedule.clone()));
+        let Err(failure) = AbortOnDropHandle::new(collector).await;
+        if !failure.is_panic() {
+            return;
+        }
+        tracing::error!("the collector failed and is restarted");
+    }
+}
+
+async fn collect(app: App, mut schedule: Schedule) -> std::convert::Infallible {
+    loop {
+        sleep_until(app.clock.instant(schedule.next_due())).await;
+        let missed = schedule.missed();
+        if let Some(tick) = schedule.poll(app.clock.now()) {
+            app.metrics.ticks_missed.add(schedule.missed() - missed);
+            publish(&app, tick, &schedule);
+        }
+    }
+}
+
+fn publish(app: &App, seq: u64, schedule: &Schedule) {
+    let lag = schedule.lag(seq, app.clock.now());
+    app.metrics.tick_lag_seconds.set(lag.as_secs_f64());
+    match serde_json::to_string(&frame(app, seq, lag)) {
+        Ok(text) => drop(app.hub.0.send_replace(Encoded { seq, text: text.into() })),
+        Err(error) => tracing::error!(%error, "a frame could not be encoded"),
+    }
+}
+
+fn frame(app: &App, seq: u64, lag: Duration) -> StreamFrame {
+    let now = app.clock.now();
+    StreamFrame {
+        epoch: app.epoch.clone(),
+        seq,
+        timestamp: rounded(unix_seconds(), 3),
+        server: ServerState {
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime_seconds: rounded(now.since(Default::default()).as_secs_f64(), 1),
+            viewers: app.metrics.viewers.value() as u64,
+            tick_lag_ms: rounded(lag.as_secs_f64() * 1_000.0, 1),
+            ticks_missed: app.metrics.ticks_missed.value(),
+        },
+        registry: app.registry.snapshot(),
+        sessions: app.sessions.all().iter().map(|session| session.state(now)).collect(),
+    }
+}

@@ -1,0 +1,5 @@
+//! The `tachograph` command.
+
+fn main() -> std::process::ExitCode {
+    tachograph::cli::main()
+}

@@ -1,0 +1,81 @@
+//! What the server counts of itself, beside the core's default metrics.
+
+use tachograph_core::instrument::{Counter, Gauge};
+use tachograph_core::registry::{CounterFamily, DefaultMetrics, Descriptor, RegisterError, Registry};
+use tachograph_core::wire::ErrorCode;
+
+/// The handles, bound once.
+#[derive(Clone, Debug)]
+pub struct ServerMetrics {
+    /// Those that every server of live sessions keeps.
+    pub defaults: DefaultMetrics,
+    /// Sessions refused because the server was full.
+    pub sessions_refused: Counter,
+    /// Metrics loops that failed and were restarted.
+    pub metrics_loop_restarts: Counter,
+    /// Session ticks skipped because the next one was due already.
+    pub session_ticks_missed: Counter,
+    /// Metrics messages replaced by newer ones before the client took them.
+    pub metrics_conflated: Counter,
+    /// Clients cut off because they did not read.
+    pub clients_cut_off: Counter,
+    /// Providers made anew.
+    pub provider_restarts: Counter,
+    /// Health questions that a provider did not answer.
+    pub provider_health_failures: Counter,
+    /// Figures sent without a degrade level.
+    pub degrade_status_unavailable: Counter,
+    /// Pages connected.
+    pub viewers: Gauge,
+    /// Frames that a viewer did not get because it was slower than the tick.
+    pub viewer_frames_skipped: Counter,
+    /// Server ticks skipped because the next one was due already.
+    pub ticks_missed: Counter,
+    /// How late the newest server tick was.
+    pub tick_lag_seconds: Gauge,
+    protocol_errors: CounterFamily,
+}
+
+impl ServerMetrics {
+    /// Registers all of them.
+    ///
+    /// # Errors
+    /// One of the names is taken by another description.
+    pub fn register(registry: &Registry) -> Result<Self, RegisterError> {
+        let counter = |name, help| {
+            let family = registry.counter(&Descriptor::new(name, help))?;
+            family.with(&[]).map_err(|_| RegisterError::Conflict)
+        };
+        let gauge = |name, help, unit| {
+            let family = registry.gauge(&Descriptor::new(name, help).unit(unit))?;
+            family.with(&[]).map_err(|_| RegisterError::Conflict)
+        };
+        let errors = Descriptor::new("tachograph_protocol_errors", "What clients sent and was refused").label("code");
+        Ok(Self {
+            defaults: DefaultMetrics::register(registry)?,
+            sessions_refused: counter("tachograph_sessions_refused", "Sessions refused because the server was full")?,
+            metrics_loop_restarts: counter("tachograph_metrics_loop_restarts", "Metrics loops that failed")?,
+            session_ticks_missed: counter("tachograph_session_ticks_missed", "Session ticks skipped as too late")?,
+            metrics_conflated: counter("tachograph_metrics_conflated", "Metrics replaced before the client took them")?,
+            clients_cut_off: counter("tachograph_clients_cut_off", "Clients cut off because they did not read")?,
+            provider_restarts: counter("tachograph_provider_restarts", "Providers made anew")?,
+            provider_health_failures: counter("tachograph_provider_health_failures", "Health questions not answered")?,
+            degrade_status_unavailable: counter(
+                "tachograph_degrade_status_unavailable",
+                "Figures sent without a degrade level",
+            )?,
+            viewers: gauge("tachograph_viewers", "Pages connected", "")?,
+            viewer_frames_skipped: counter("tachograph_viewer_frames_skipped", "Frames that slow viewers did not get")?,
+            ticks_missed: counter("tachograph_ticks_missed", "Server ticks skipped as too late")?,
+            tick_lag_seconds: gauge("tachograph_tick_lag_seconds", "How late the newest server tick was", "s")?,
+            protocol_errors: registry.counter(&errors)?,
+        })
+    }
+
+    /// Counts something that a client sent and was refused.
+    pub fn count_error(&self, code: ErrorCode) {
+        if let Ok(errors) = self.protocol_errors.with(&[("code", code.as_str())]) {
+            errors.inc();
+        }
+    }
+}

@@ -1,0 +1,47 @@
+use std::io;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use crate::app::App;
+use crate::{http, hub};
+
+/// How long a shutdown waits for connections to end by themselves.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
+
+/// Serves until [`Shared::shutdown`](crate::Shared::shutdown) is cancelled; then drains the sessions and
+/// returns within 9 s, whatever a provider or client does.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve(listener: TcpListener, app: App) -> io::Result<()> {
+    let _collector = hub::start(&app);
+    // A frame a second is small: it must not wait for more.
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "a connection sends with delay");
+        }
+    });
+    let server =
+        axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(app.shutdown.clone().cancelled_owned());
+    let drained = async {
+        server.await?;
+        app.connections.close();
+        app.connections.wait().await;
+        Ok(())
+    };
+    tokio::select! {
+        result = drained => result,
+        () = too_long_after_shutdown(&app) => {
+            tracing::warn!("some connections did not end in time");
+            Ok(())
+        }
+    }
+}
+
+async fn too_long_after_shutdown(app: &App) {
+    app.shutdown.cancelled().await;
+    sleep(SHUTDOWN_MAX).await;
+}

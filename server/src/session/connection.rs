@@ -1,0 +1,283 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tachograph_core::session::ErrorBudget;
+use tachograph_core::wire::{
+    AudioHeader, ClientMessage, DecodeError, ErrorCode, ErrorMessage, Identity, ServerMessage, Start, Status,
+    StatusState, decode_client_message,
+};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite;
+use tracing::{Instrument, Span, field};
+use uuid::Uuid;
+
+use super::live::LiveSession;
+use super::outbox::Outbox;
+use super::writer::write;
+use crate::app::App;
+
+/// A client that says nothing for so long, not even to a ping, is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long the closing handshake may take.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+/// A server that ends gives its sessions less time than a client that stops.
+const SHUTDOWN_DRAIN_MAX: Duration = Duration::from_secs(6);
+const NORMAL: u16 = 1000;
+const GOING_AWAY: u16 = 1001;
+
+/// Speaks the live-listener protocol on one socket, until either side ends it.
+pub(crate) async fn handle(app: App, socket: WebSocket) {
+    let span = tracing::info_span!(
+        "connection",
+        session_id = field::Empty,
+        connection_id = field::Empty,
+        attempt_id = field::Empty
+    );
+    let (sink, stream) = socket.split();
+    let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone()));
+    let writer = tokio::spawn(write(sink, Arc::clone(&outbox)));
+    Connection::open(app, outbox, stream).run(writer).instrument(span).await;
+}
+
+struct Connection<S> {
+    app: App,
+    outbox: Arc<Outbox>,
+    stream: S,
+    errors: ErrorBudget,
+    session: Option<Arc<LiveSession>>,
+}
+
+/// Why nothing more is read.
+enum Ending {
+    Stopped,
+    ShuttingDown,
+    ClosedByClient,
+    Gone(&'static str),
+    Fatal(DecodeError),
+}
+
+impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
+    fn open(app: App, outbox: Arc<Outbox>, stream: S) -> Self {
+        app.metrics.defaults.connections.inc();
+        Self { app, outbox, stream, errors: ErrorBudget::default(), session: None }
+    }
+
+    async fn run(mut self, mut writer: tokio::task::JoinHandle<()>) {
+        self.outbox.push(ServerMessage::Status(Status::new(StatusState::Connected, "Connected")));
+        let ending = self.read().await;
+        let is_gone = matches!(ending, Ending::Gone(_));
+        self.end(ending).await;
+        if is_gone || timeout(GOODBYE_MAX, &mut writer).await.is_err() {
+            writer.abort();
+        }
+        if !is_gone {
+            self.say_goodbye().await;
+        }
+    }
+
+    /// Reads on until the closing handshake is done, so that the client does not meet a reset instead.
+    /// Reading also sends the answer to a close of the client's own.
+    async fn say_goodbye(&mut self) {
+        let stream = &mut self.stream;
+        let answer = async { while let Some(Ok(_)) = stream.next().await {} };
+        if timeout(GOODBYE_MAX, answer).await.is_err() {
+            tracing::debug!("the client did not answer the close");
+        }
+    }
+
+    // ---- reading
+
+    async fn read(&mut self) -> Ending {
+        loop {
+            let message = tokio::select! {
+                () = self.app.shutdown.cancelled() => return Ending::ShuttingDown,
+                () = self.outbox.broken.cancelled() => return self.cut_off(),
+                message = timeout(SILENCE_MAX, self.stream.next()) => message,
+            };
+            let outcome = match message {
+                Ok(Some(Ok(message))) => self.take(message),
+                Ok(Some(Err(error))) => return transport_ending(error),
+                Ok(None) => return Ending::Gone("the connection was lost"),
+                Err(_) => return Ending::Gone("the client was silent for too long"),
+            };
+            match outcome {
+                Ok(None) => {}
+                Ok(Some(ending)) => return ending,
+                Err(error) => {
+                    if let Some(ending) = self.refuse(error) {
+                        return ending;
+                    }
+                }
+            }
+        }
+    }
+
+    fn cut_off(&self) -> Ending {
+        self.app.metrics.clients_cut_off.inc();
+        Ending::Gone("the client does not read")
+    }
+
+    fn take(&mut self, message: Message) -> Result<Option<Ending>, DecodeError> {
+        match message {
+            Message::Text(text) if text.len() > self.app.options.message_bytes_max => Ok(Some(too_large())),
+            Message::Binary(frame) if frame.len() > self.app.options.message_bytes_max => Ok(Some(too_large())),
+            Message::Text(text) => self.take_text(&text),
+            Message::Binary(frame) => self.take_binary(frame).map(|()| None),
+            Message::Close(_) => Ok(Some(Ending::ClosedByClient)),
+            Message::Ping(_) | Message::Pong(_) => Ok(None),
+        }
+    }
+
+    fn take_text(&mut self, text: &str) -> Result<Option<Ending>, DecodeError> {
+        match decode_client_message(text, self.app.options.session.queue_bytes_max)? {
+            ClientMessage::Start(start) => return self.start(&start),
+            ClientMessage::Audio { source, pcm } => self.started()?.receive(source, pcm)?,
+            ClientMessage::Stop { session_id } => return self.stop(&session_id).map(Some),
+        }
+        Ok(None)
+    }
+
+    fn take_binary(&mut self, mut frame: Bytes) -> Result<(), DecodeError> {
+        let session = self.started()?;
+        let header = AudioHeader::decode(&frame)?;
+        session.receive(header.source, frame.split_off(header.length))
+    }
+
+    fn started(&self) -> Result<&Arc<LiveSession>, DecodeError> {
+        self.session.as_ref().ok_or_else(|| DecodeError::new(ErrorCode::NotStarted, "send start first"))
+    }
+
+    fn start(&mut self, start: &Start) -> Result<Option<Ending>, DecodeError> {
+        if self.session.is_some() {
+            let message = "this connection has its session; open another connection for another session";
+            return Err(DecodeError::new(ErrorCode::AlreadyStarted, message));
+        }
+        let connection_id = start.connection_id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+        let identity = Identity {
+            session_id: Some(start.session_id.clone()),
+            attempt_id: start.attempt_id.clone(),
+            connection_id: Some(connection_id),
+        };
+        name_span(&identity);
+        self.outbox.set_identity(identity.clone());
+        self.session = LiveSession::start(&self.app, start, identity, &self.outbox);
+        if self.session.is_none() {
+            self.app.metrics.sessions_refused.inc();
+            let message = "the server has as many sessions as it may; try again later";
+            return Ok(Some(Ending::Fatal(DecodeError::new(ErrorCode::AtCapacity, message))));
+        }
+        Ok(None)
+    }
+
+    fn stop(&self, session_id: &str) -> Result<Ending, DecodeError> {
+        let session = self.started()?;
+        if session.identity.session_id.as_deref() == Some(session_id) {
+            return Ok(Ending::Stopped);
+        }
+        Err(DecodeError::new(ErrorCode::SessionMismatch, "`session_id` is not the one that this connection started"))
+    }
+
+    /// Tells the client what was wrong; the session stays as it was, unless that was the last straw.
+    fn refuse(&mut self, error: DecodeError) -> Option<Ending> {
+        let is_last_straw = self.errors.spend(self.app.clock.now());
+        if is_last_straw || error.code.is_fatal() {
+            return Some(Ending::Fatal(error));
+        }
+        self.tell_error(error, false);
+        None
+    }
+
+    fn tell_error(&self, DecodeError { code, message }: DecodeError, fatal: bool) {
+        tracing::info!(%code, fatal, "refused: {message}");
+        self.app.metrics.count_error(code);
+        self.outbox.push(ServerMessage::Error(ErrorMessage { code, message, fatal }));
+    }
+
+    // ---- ending
+
+    async fn end(&mut self, ending: Ending) {
+        let session = self.session.take();
+        match ending {
+            Ending::Stopped => {
+                drain(session, self.app.options.drain).await;
+                self.outbox.close(NORMAL, "session ended");
+            }
+            Ending::ShuttingDown => {
+                let warning = Status::new(StatusState::Warning, "The server is shutting down");
+                self.outbox.push(ServerMessage::Status(warning));
+                drain(session, self.app.options.drain.min(SHUTDOWN_DRAIN_MAX)).await;
+                self.outbox.close(GOING_AWAY, "server is shutting down");
+            }
+            Ending::ClosedByClient => {
+                tracing::info!("the client closed the connection");
+                abandon(session).await;
+                self.outbox.close(NORMAL, "");
+            }
+            Ending::Gone(why) => {
+                tracing::info!("{why}");
+                abandon(session).await;
+            }
+            Ending::Fatal(error) => {
+                let code = error.code;
+                self.tell_error(error, true);
+                self.outbox.close(code.close_code(), code.as_str());
+                abandon(session).await;
+            }
+        }
+    }
+}
+
+/// A connection is counted where it ends, however it ends; a session does not outlive it.
+impl<S> Drop for Connection<S> {
+    fn drop(&mut self) {
+        self.app.metrics.defaults.disconnects.inc();
+        if let (Some(session), Ok(runtime)) = (self.session.take(), Handle::try_current()) {
+            runtime.spawn(async move { session.abandon().await });
+        }
+    }
+}
+
+async fn drain(session: Option<Arc<LiveSession>>, limit: Duration) {
+    if let Some(session) = session {
+        session.drain(limit).await;
+    }
+}
+
+async fn abandon(session: Option<Arc<LiveSession>>) {
+    if let Some(session) = session {
+        session.abandon().await;
+    }
+}
+
+fn too_large() -> Ending {
+    Ending::Fatal(DecodeError::new(ErrorCode::TooLarge, "the message is longer than the server reads"))
+}
+
+/// Identifiers are data: they are logged as escaped values.
+fn name_span(identity: &Identity) {
+    let span = Span::current();
+    let names = [
+        ("session_id", &identity.session_id),
+        ("connection_id", &identity.connection_id),
+        ("attempt_id", &identity.attempt_id),
+    ];
+    for (name, value) in names {
+        if let Some(value) = value {
+            span.record(name, field::debug(value));
+        }
+    }
+}
+
+fn transport_ending(error: axum::Error) -> Ending {
+    match error.into_inner().downcast_ref::<tungstenite::Error>() {
+        Some(tungstenite::Error::Capacity(_)) => too_large(),
+        Some(tungstenite::Error::Utf8(_)) => {
+            Ending::Fatal(DecodeError::new(ErrorCode::InvalidJson, "a text message must be UTF-8"))
+        }
+        _ => Ending::Gone("the connection was lost"),
+    }
+}

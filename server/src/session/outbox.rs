@@ -1,0 +1,210 @@
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tachograph_core::instrument::Counter;
+use tachograph_core::wire::{Envelope, Identity, ServerMessage};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Messages that may wait for a client that does not read. Metrics never pile up: a newer one of a
+/// source replaces an older one.
+const WAITING_MAX: usize = 256;
+
+/// What goes to one client, in order: bounded, numbered, and closed once.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    changed: Notify,
+    conflated_total: Counter,
+    /// Cancelled when the client cannot be written to: it does not read, or is gone.
+    pub(crate) broken: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    identity: Arc<Identity>,
+    waiting: VecDeque<Waiting>,
+    last_seq: u64,
+    metrics: u64,
+    conflated: u64,
+    closing: Option<Closing>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    seq: u64,
+    identity: Arc<Identity>,
+    message: ServerMessage,
+}
+
+/// How a connection is closed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing {
+    pub(super) code: u16,
+    pub(super) reason: &'static str,
+}
+
+/// What the writer is to do next.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    Text(String),
+    Close(Closing),
+}
+
+impl Outbox {
+    /// An empty outbox that adds what it conflates to `conflated_total`.
+    pub(crate) fn new(conflated_total: Counter) -> Self {
+        Self { state: Mutex::default(), changed: Notify::new(), conflated_total, broken: CancellationToken::new() }
+    }
+
+    /// Whose the messages are from now on.
+    pub(super) fn set_identity(&self, identity: Identity) {
+        self.state.lock().identity = Arc::new(identity);
+    }
+
+    /// Queues a message; nothing after the close.
+    pub(super) fn push(&self, message: ServerMessage) {
+        let mut state = self.state.lock();
+        if state.closing.is_some() {
+            return;
+        }
+        if let ServerMessage::Metrics(_) = message {
+            state.metrics += 1;
+            self.conflated_total.add(state.conflate(&message));
+        }
+        if state.waiting.len() >= WAITING_MAX {
+            self.broken.cancel();
+            return;
+        }
+        state.last_seq += 1;
+        let (seq, identity) = (state.last_seq, Arc::clone(&state.identity));
+        state.waiting.push_back(Waiting { seq, identity, message });
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Closes the connection once everything queued is written.
+    pub(super) fn close(&self, code: u16, reason: &'static str) {
+        self.state.lock().closing.get_or_insert(Closing { code, reason });
+        self.changed.notify_one();
+    }
+
+    /// What to write next; waits for it. There is one writer.
+    pub(super) async fn next(&self) -> Outgoing {
+        loop {
+            if let Some(outgoing) = self.take() {
+                return outgoing;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn take(&self) -> Option<Outgoing> {
+        let (waiting, closing) = {
+            let mut state = self.state.lock();
+            (state.waiting.pop_front(), state.closing)
+        };
+        match waiting {
+            Some(waiting) => Some(Outgoing::Text(waiting.encode())),
+            None => closing.map(Outgoing::Close),
+        }
+    }
+
+    /// Metrics messages sent, or about to be, and conflated.
+    pub(super) fn metrics_tally(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.metrics - state.conflated, state.conflated)
+    }
+}
+
+impl State {
+    /// Removes older metrics of the same source. Returns how many those were.
+    fn conflate(&mut self, newer: &ServerMessage) -> u64 {
+        let before = self.waiting.len();
+        self.waiting.retain(|older| !is_same_source(&older.message, newer));
+        let conflated = (before - self.waiting.len()) as u64;
+        self.conflated += conflated;
+        conflated
+    }
+}
+
+fn is_same_source(older: &ServerMessage, newer: &ServerMessage) -> bool {
+    match (older, newer) {
+        (ServerMessage::Metrics(older), ServerMessage::Metrics(newer)) => older.source == newer.source,
+        _ => false,
+    }
+}
+
+impl Waiting {
+    fn encode(&self) -> String {
+        let envelope =
+            Envelope { message: Cow::Borrowed(&self.message), identity: Cow::Borrowed(&self.identity), seq: self.seq };
+        serde_json::to_string(&envelope).unwrap_or_else(|error| {
+            tracing::error!(%error, "a message could not be encoded");
+            String::from("{}")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tachograph_core::wire::{Status, StatusState};
+
+    fn status() -> ServerMessage {
+        ServerMessage::Status(Status::new(StatusState::Connected, "Connected"))
+    }
+
+    fn metrics(tick: u64) -> ServerMessage {
+        let registry = tachograph_core::registry::Registry::new();
+        let defaults = tachograph_core::registry::DefaultMetrics::register(&registry).unwrap();
+        let mut session = tachograph_core::session::Session::new(
+            Default::default(),
+            defaults,
+            Default::default(),
+            Default::default(),
+        );
+        session.receive(tachograph_core::wire::MIC, bytes::Bytes::from_static(&[0, 0]), Default::default()).unwrap();
+        ServerMessage::Metrics(Box::new(session.tick(tick, Default::default(), 0.0).remove(0)))
+    }
+
+    fn seqs(outbox: &Outbox) -> Vec<u64> {
+        std::iter::from_fn(|| outbox.take())
+            .filter_map(|outgoing| match outgoing {
+                Outgoing::Text(text) => serde_json::from_str::<serde_json::Value>(&text).unwrap()["seq"].as_u64(),
+                Outgoing::Close(_) => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_newer_metrics_message_replaces_the_older_one_and_only_that_seq_skips() {
+        let outbox = Outbox::new(Counter::default());
+        [status(), metrics(1), status(), metrics(2), status()].into_iter().for_each(|message| outbox.push(message));
+        assert_eq!(seqs(&outbox), [1, 3, 4, 5]);
+        assert_eq!(outbox.metrics_tally(), (1, 1));
+        assert_eq!(outbox.conflated_total.value(), 1);
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_is_told_apart_from_a_slow_one() {
+        let outbox = Outbox::new(Counter::default());
+        (0..10_000).for_each(|tick| outbox.push(metrics(tick)));
+        assert!(!outbox.broken.is_cancelled());
+        (0..WAITING_MAX).for_each(|_| outbox.push(status()));
+        assert!(outbox.broken.is_cancelled());
+        assert_eq!(outbox.state.lock().waiting.len(), WAITING_MAX);
+    }
+
+    #[test]
+    fn the_close_comes_after_everything_queued_and_nothing_after_it() {
+        let outbox = Outbox::new(Counter::default());
+        outbox.push(status());
+        outbox.close(1000, "done");
+        outbox.push(status());
+        assert!(matches!(outbox.take(), Some(Outgoing::Text(_))));
+        assert!(matches!(outbox.take(), Some(Outgoing::Close(Closing { code: 1000, .. }))));
+    }
+}

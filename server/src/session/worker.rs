@@ -1,0 +1,239 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tachograph_core::session::{Chunk, ChunkResult, Level, ProviderPhase, Voice};
+use tachograph_core::wire::{DecodeError, ErrorCode, SourceName, Status, StatusState};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
+
+use super::health::ProviderInUse;
+use super::live::LiveSession;
+use crate::provider::{Provider, ProviderError, ProviderFactory, Quality};
+
+/// Chunks that may fail one after the other before the provider is made anew.
+const FAILURES_MAX: u32 = 3;
+/// Restarts without a good chunk between them before the provider counts as failed.
+const RESTARTS_MAX: u32 = 3;
+const FIRST_RESTART_AFTER: Duration = Duration::from_millis(500);
+/// A failed provider is tried again so often.
+const RETRY_FAILED_EVERY: Duration = Duration::from_secs(30);
+const OPEN_MAX: Duration = Duration::from_secs(10);
+
+/// Takes one source's chunks and has its provider process them, one at a time, whatever the provider does.
+pub(super) struct Worker {
+    session: Arc<LiveSession>,
+    source: SourceName,
+    /// Audio came, or the level may have changed.
+    wake: Arc<Notify>,
+    in_use: ProviderInUse,
+    on_fallback: bool,
+    failures: u32,
+    restarts: u32,
+    failure_told: bool,
+}
+
+/// Why a chunk came to nothing.
+enum Failure {
+    Refused(ProviderError),
+    Panicked,
+    TookTooLong,
+}
+
+impl Worker {
+    pub(super) fn new(session: Arc<LiveSession>, source: SourceName, wake: Arc<Notify>) -> Self {
+        Self {
+            session,
+            source,
+            wake,
+            in_use: Arc::new(Mutex::new(None)),
+            on_fallback: false,
+            failures: 0,
+            restarts: 0,
+            failure_told: false,
+        }
+    }
+
+    pub(super) fn provider_in_use(&self) -> ProviderInUse {
+        Arc::clone(&self.in_use)
+    }
+
+    /// Works until the session drains and nothing is left, or nothing can be done about it.
+    pub(super) async fn run(mut self) {
+        while let Some(provider) = self.provider().await {
+            let Some(chunk) = self.next_chunk().await else { return };
+            self.process(provider, chunk).await;
+        }
+    }
+
+    async fn next_chunk(&self) -> Option<Chunk> {
+        loop {
+            let draining = self.session.draining.is_cancelled();
+            let chunk = self.session.next_chunk(self.source, draining);
+            if chunk.is_some() || draining {
+                return chunk;
+            }
+            self.wait_for_news().await;
+        }
+    }
+
+    async fn wait_for_news(&self) {
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = self.session.draining.cancelled() => {}
+        }
+    }
+
+    // ---- the provider
+
+    /// The provider that the source's level calls for; made, or made anew, if need be. None when the
+    /// session drains and its provider is down.
+    async fn provider(&mut self) -> Option<Arc<dyn Provider>> {
+        loop {
+            self.follow_level();
+            let in_use = self.in_use.lock().clone();
+            if in_use.is_some() {
+                return in_use;
+            }
+            if self.restarts > 0 && self.session.draining.is_cancelled() {
+                return None;
+            }
+            if self.wait_before_restart().await {
+                self.open().await;
+            }
+        }
+    }
+
+    fn factory(&self) -> &dyn ProviderFactory {
+        let providers = &self.session.app.providers;
+        match &providers.fallback {
+            Some(fallback) if self.on_fallback => &**fallback,
+            _ => &*providers.primary,
+        }
+    }
+
+    fn wants_fallback(&self) -> bool {
+        self.session.level(self.source) >= Level::Failover
+    }
+
+    /// Lets go of a provider that the level no longer calls for.
+    fn follow_level(&mut self) {
+        if self.wants_fallback() != self.on_fallback {
+            self.on_fallback = !self.on_fallback;
+            (self.failures, self.restarts) = (0, 0);
+            *self.in_use.lock() = None;
+        }
+    }
+
+    /// False when the wait ended early because something changed.
+    async fn wait_before_restart(&self) -> bool {
+        let pause = match self.restarts {
+            0 => return true,
+            restart if restart <= RESTARTS_MAX => FIRST_RESTART_AFTER * 2_u32.pow(restart - 1),
+            _ => RETRY_FAILED_EVERY,
+        };
+        let wait = sleep(pause);
+        tokio::pin!(wait);
+        loop {
+            tokio::select! {
+                () = &mut wait => return true,
+                () = self.wait_for_news() => {}
+            }
+            if self.session.draining.is_cancelled() || self.wants_fallback() != self.on_fallback {
+                return false;
+            }
+        }
+    }
+
+    async fn open(&mut self) {
+        match timeout(OPEN_MAX, self.factory().open(self.source)).await {
+            Ok(Ok(provider)) => {
+                self.session.set_provider(self.source, provider.in_force());
+                self.session.set_provider_phase(self.source, ProviderPhase::Idle);
+                *self.in_use.lock() = Some(provider);
+            }
+            Ok(Err(error)) => self.restart(&error.to_string()),
+            Err(_) => self.restart("it could not be made in time"),
+        }
+    }
+
+    /// Lets go of a provider that failed. It is made anew after a pause that grows.
+    fn restart(&mut self, reason: &str) {
+        *self.in_use.lock() = None;
+        (self.failures, self.restarts) = (0, self.restarts.saturating_add(1));
+        self.session.app.metrics.provider_restarts.inc();
+        tracing::warn!(source = %self.source, reason, restart = self.restarts, "the provider failed");
+        if self.restarts <= RESTARTS_MAX {
+            self.session.set_provider_phase(self.source, ProviderPhase::Restarting);
+            self.tell(StatusState::Warning, "The provider failed and is being restarted");
+        } else {
+            self.session.set_provider_phase(self.source, ProviderPhase::Failed);
+            self.tell_failure();
+        }
+    }
+
+    /// Tells once, until a chunk goes well again.
+    fn tell_failure(&mut self) {
+        if !std::mem::replace(&mut self.failure_told, true) {
+            self.tell(StatusState::Error, "The provider failed");
+            let message = "the provider failed; audio is dropped until it works again";
+            self.session.tell_error(DecodeError::new(ErrorCode::ProviderFailed, message));
+        }
+    }
+
+    fn tell(&self, state: StatusState, message: &'static str) {
+        self.session.tell(Status { source: Some(self.source), ..Status::new(state, message) });
+    }
+
+    // ---- one chunk
+
+    async fn process(&mut self, provider: Arc<dyn Provider>, chunk: Chunk) {
+        let reduced = self.session.level(self.source) >= Level::Degrade;
+        provider.set_quality(if reduced { Quality::Reduced } else { Quality::Full });
+        self.session.set_provider(self.source, provider.in_force());
+        self.session.set_provider_phase(self.source, ProviderPhase::Running);
+        let outcome = self.run_provider(provider, chunk.clone()).await;
+        self.session.set_provider_phase(self.source, ProviderPhase::Idle);
+        match outcome {
+            Ok(result) => {
+                self.session.end_chunk(self.source, &chunk, Some(result));
+                (self.failures, self.restarts, self.failure_told) = (0, 0, false);
+            }
+            Err(failure) => {
+                self.session.end_chunk(self.source, &chunk, None);
+                self.count_failure(&failure);
+            }
+        }
+    }
+
+    /// On a task of its own: neither a panic nor a hang of the provider reaches the worker.
+    async fn run_provider(&self, provider: Arc<dyn Provider>, chunk: Chunk) -> Result<ChunkResult, Failure> {
+        let work = async move {
+            let began = Instant::now();
+            let voice: Result<Option<Voice>, ProviderError> = provider.process(chunk).await;
+            (voice, began.elapsed())
+        };
+        let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
+        match timeout(self.session.app.options.chunk_timeout, task).await {
+            Ok(Ok((Ok(voice), inference))) => Ok(ChunkResult { inference, voice }),
+            Ok(Ok((Err(error), _))) => Err(Failure::Refused(error)),
+            Ok(Err(_)) => Err(Failure::Panicked),
+            Err(_) => Err(Failure::TookTooLong),
+        }
+    }
+
+    /// An error may pass by itself; a panic or a hang, or a failure right after a restart, does not.
+    fn count_failure(&mut self, failure: &Failure) {
+        self.failures += 1;
+        match failure {
+            Failure::Panicked => self.restart("it panicked"),
+            Failure::TookTooLong => self.restart("a chunk took too long"),
+            Failure::Refused(error) if self.restarts > 0 || self.failures >= FAILURES_MAX => {
+                self.restart(&error.to_string());
+            }
+            Failure::Refused(error) => tracing::warn!(source = %self.source, %error, "a chunk failed"),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message};
+use futures_util::{Sink, SinkExt};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::outbox::{Closing, Outbox, Outgoing};
+
+/// A client that takes nothing for so long is gone.
+const WRITE_MAX: Duration = Duration::from_secs(30);
+/// Asks a silent client whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// Writes what the outbox holds until it is closed or the client cannot be written to.
+pub(super) async fn write(sink: impl Sink<Message> + Unpin, outbox: Arc<Outbox>) {
+    if write_until_closed(sink, &outbox).await.is_none() {
+        outbox.broken.cancel();
+    }
+}
+
+async fn write_until_closed(mut sink: impl Sink<Message> + Unpin, outbox: &Outbox) -> Option<()> {
+    let mut pings = interval(PING_EVERY);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    pings.tick().await;
+    loop {
+        let message = tokio::select! {
+            outgoing = outbox.next() => match outgoing {
+                Outgoing::Text(text) => Message::text(text),
+                Outgoing::Close(closing) => return send(&mut sink, closing.into()).await,
+            },
+            _ = pings.tick() => Message::Ping(Default::default()),
+        };
+        send(&mut sink, message).await?;
+    }
+}
+
+async fn send(sink: &mut (impl Sink<Message> + Unpin), message: Message) -> Option<()> {
+    timeout(WRITE_MAX, sink.send(message)).await.ok()?.ok()
+}
+
+impl From<Closing> for Message {
+    fn from(Closing { code, reason }: Closing) -> Self {
+        Self::Close(Some(CloseFrame { code, reason: reason.into() }))
+    }
+}

@@ -1,0 +1,163 @@
+//! Faults stay where they happen: in the metrics loop, in a provider, in its health.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tachograph::provider::{
+    Fault, Provider, ProviderError, ProviderFactory, Providers, Quality, Simulated, SimulatedControl,
+};
+use tachograph::{App, Options, serve};
+use tachograph_core::session::{Chunk, ProviderInForce, Voice};
+use tachograph_core::wire::{
+    ClientMessage, Envelope, Metrics, ProviderState, Receipt, SYSTEM, ServerMessage, SourceName, Start,
+};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+
+/// Everything that a session of so many seconds heard.
+struct Heard {
+    metrics: Vec<Metrics>,
+    messages: Vec<ServerMessage>,
+    receipt: Receipt,
+    app: App,
+}
+
+impl Heard {
+    fn counter(&self, name: &str) -> u64 {
+        self.app.registry.snapshot().counter(name, &[]).unwrap_or_default()
+    }
+}
+
+fn simulated(rtf: f64, fault: Fault) -> Providers {
+    Providers::only(Simulated::new(SimulatedControl { rtf, fault }))
+}
+
+fn quick() -> Options {
+    let mut options = Options::default();
+    options.session.chunk = Duration::from_millis(200);
+    options
+}
+
+/// Runs a server and one session on it that sends a second of audio each second.
+async fn session(options: Options, providers: Providers, seconds: usize) -> Heard {
+    let app = App::new(options, providers).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/ws/live-listener", listener.local_addr().unwrap());
+    let server = tokio::spawn(serve(listener, app.clone()));
+    let (socket, _) = connect_async(url).await.unwrap();
+    let (mut sink, mut stream) = socket.split();
+    let start = Start { session_id: "faults".into(), ..Start::default() };
+    sink.send(Message::text(start.encode())).await.unwrap();
+    tokio::spawn(async move {
+        let mut pace = tokio::time::interval(Duration::from_millis(100));
+        for _ in 0..seconds * 10 {
+            pace.tick().await;
+            sink.send(Message::text(ClientMessage::encode_audio(SYSTEM, &[1; 3_200]))).await.unwrap();
+        }
+        sink.send(Message::text(ClientMessage::encode_stop("faults"))).await.unwrap();
+    });
+    let (mut metrics, mut messages) = (Vec::new(), Vec::new());
+    let receipt = loop {
+        let message = timeout(Duration::from_secs(20), stream.next()).await.unwrap().unwrap().unwrap();
+        let Message::Text(text) = message else { continue };
+        let Envelope { message, .. } = serde_json::from_str(&text).unwrap();
+        match message.into_owned() {
+            ServerMessage::Metrics(figures) => metrics.push(*figures),
+            ServerMessage::FinalSummary(summary) => break summary.json,
+            other => messages.push(other),
+        }
+    };
+    app.shutdown.cancel();
+    server.await.unwrap().unwrap();
+    Heard { metrics, messages, receipt, app }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metrics_loop_that_fails_is_counted_and_restarted_and_the_session_lives() {
+    let hook = |_: &_, tick| assert_ne!(tick, 2, "the fault that is rehearsed");
+    let options = Options { tick_hook: Some(Arc::new(hook)), ..quick() };
+    let heard = session(options, simulated(0.1, Fault::None), 5).await;
+    let ticks: Vec<u64> = heard.metrics.iter().map(|figures| figures.tick).collect();
+    assert!(ticks.starts_with(&[1, 3, 4]), "{ticks:?}");
+    assert_eq!(heard.counter("tachograph_metrics_loop_restarts"), 1);
+    assert_eq!(heard.receipt.ticks_missed, 1);
+    assert_eq!(heard.receipt.sources[0].bytes.processed, 5 * 32_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_ladder_the_degrade_fields_are_absent_and_that_is_counted() {
+    let mut options = quick();
+    options.session.ladder = false;
+    let heard = session(options, simulated(0.1, Fault::None), 3).await;
+    assert!(!heard.metrics.is_empty());
+    assert!(heard.metrics.iter().all(|figures| figures.degrade_level.is_none() && figures.rtf_avg_10s.is_none()));
+    assert_eq!(heard.counter("tachograph_degrade_status_unavailable"), heard.metrics.len() as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_fails_is_restarted_then_given_up_and_told_once() {
+    let heard = session(quick(), simulated(0.1, Fault::Error), 8).await;
+    let states: Vec<_> = heard.metrics.iter().map(|figures| figures.provider_state).collect();
+    assert!(states.contains(&ProviderState::Restarting) && states.ends_with(&[ProviderState::Failed]), "{states:?}");
+    let told = heard.messages.iter().filter(|message| matches!(message, ServerMessage::Error(_))).count();
+    assert_eq!(told, 1, "{:?}", heard.messages);
+    assert!(heard.metrics.iter().all(|figures| figures.provider_health.is_none()));
+    assert!(heard.counter("tachograph_provider_health_failures") > 0);
+    let source = &heard.receipt.sources[0];
+    assert_eq!((source.bytes.processed, source.bytes.dropped), (0, 8 * 32_000));
+    assert!(source.chunks_failed > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_takes_too_long_counts_as_failed() {
+    let options = Options { chunk_timeout: Duration::from_millis(300), ..quick() };
+    let heard = session(options, simulated(0.1, Fault::Hang), 3).await;
+    assert!(heard.receipt.sources[0].chunks_failed > 0);
+    assert!(heard.counter("tachograph_provider_restarts") > 0);
+}
+
+/// Works, but is asked for its health in vain.
+struct Silent;
+
+impl ProviderFactory for Silent {
+    fn name(&self) -> &'static str {
+        "silent"
+    }
+
+    fn open(&self, _: SourceName) -> BoxFuture<'_, Result<Arc<dyn Provider>, ProviderError>> {
+        Box::pin(async { Ok(Arc::new(Self) as Arc<dyn Provider>) })
+    }
+}
+
+impl Provider for Silent {
+    fn in_force(&self) -> ProviderInForce {
+        ProviderInForce { provider: "silent".into(), model_id: "none".into(), vad_enabled: false }
+    }
+
+    fn process(&self, _: Chunk) -> BoxFuture<'_, Result<Option<Voice>, ProviderError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<Value, ProviderError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn set_quality(&self, _: Quality) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_does_not_tell_its_health_delays_no_tick() {
+    let heard = session(quick(), Providers::only(Silent), 4).await;
+    assert!(heard.metrics.len() >= 3);
+    assert!(heard.metrics.iter().all(|figures| figures.provider_health.is_none() && figures.provider == "silent"));
+    assert!(heard.counter("tachograph_provider_health_failures") > 0);
+    assert_eq!(heard.receipt.ticks_missed, 0);
+    let gaps = heard.metrics.windows(2).map(|pair| pair[1].timestamp - pair[0].timestamp);
+    gaps.for_each(|gap| assert!((gap - 1.0).abs() < 0.25, "{gap}"));
+}

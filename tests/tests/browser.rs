@@ -1,0 +1,243 @@
+//! A real browser on the page of the built program.
+#![allow(clippy::panic, reason = "a test fails by it")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tachograph_core::registry::Value as SeriesValue;
+use tachograph_core::session::Level;
+use tachograph_core::wire::StreamFrame;
+use tachograph_tests::{Failure, Server, program, speech};
+use tokio::time::sleep;
+
+/// Everything that the page shows of one frame, read in one go.
+const READ_PAGE: &str = r#"
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    const frame = document.querySelector('[data-testid="frame"]');
+    return {
+        state: document.querySelector('[data-testid="connection-state"]')?.dataset.state ?? "none",
+        seq: frame?.dataset.seq ?? null,
+        epoch: frame?.dataset.epoch ?? null,
+        rows: all('[data-testid="source-row"]').map((row) => ({
+            session: row.dataset.session,
+            source: row.dataset.source,
+            figures: Object.fromEntries([...row.querySelectorAll('[data-figure]')]
+                .map((cell) => [cell.dataset.figure, cell.dataset.value])),
+        })),
+        series: all('[data-testid="series"]')
+            .map((series) => [series.dataset.family, series.dataset.labels, series.dataset.value]),
+    };
+"#;
+const CHROMIUM_FLAGS: [&str; 9] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
+/// Chromium with its driver; both end with the value.
+struct Browser {
+    driver: Child,
+    client: Client,
+}
+
+impl Browser {
+    async fn start() -> Result<Self, Failure> {
+        let mut driver =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let stdout = driver.stdout.take().ok_or("the driver has no output")?;
+        let port = BufReader::new(stdout)
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
+            })
+            .ok_or("the driver does not say its port")?;
+        let options = json!({"goog:chromeOptions": {"args": CHROMIUM_FLAGS}});
+        let Value::Object(capabilities) = options else { return Err("no capabilities".into()) };
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await?;
+        Ok(Self { driver, client })
+    }
+
+    async fn read(&self) -> Result<Value, Failure> {
+        Ok(self.client.execute(READ_PAGE, Vec::new()).await?)
+    }
+
+    /// Reads the page until `wanted` holds of it, for at most `limit`.
+    async fn until(&self, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Result<Value, Failure> {
+        let began = Instant::now();
+        loop {
+            let page = self.read().await?;
+            if wanted(&page) {
+                return Ok(page);
+            }
+            if began.elapsed() > limit {
+                return Err(format!("not within {limit:?}; the page shows {page}").into());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn end(mut self) -> Result<(), Failure> {
+        self.client.clone().close().await?;
+        self.driver.kill()?;
+        self.driver.wait()?;
+        Ok(())
+    }
+}
+
+fn rows(page: &Value) -> &[Value] {
+    page["rows"].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn figure(row: &Value, name: &str) -> f64 {
+    row["figures"][name].as_str().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
+}
+
+fn seq(page: &Value) -> u64 {
+    page["seq"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn the_demo_moves_within_3_s_goes_stale_within_3_s_and_comes_back_by_itself() -> Result<(), Failure> {
+    let mut server = Server::start("demo", &[])?;
+    let address = server.address.clone();
+    let browser = Browser::start().await?;
+    browser.client.goto(&format!("http://{address}/")).await?;
+
+    let moving =
+        |page: &Value| rows(page).len() == 3 && rows(page).iter().all(|row| figure(row, "bytes_received") > 0.0);
+    let first = browser.until(Duration::from_secs(3), moving).await?;
+    let sessions: Vec<&str> = rows(&first).iter().filter_map(|row| row["session"].as_str()).collect();
+    assert!(sessions.contains(&"demo-meeting") && sessions.contains(&"demo-dictation"), "{sessions:?}");
+    assert_one_update_a_second(&browser, first).await?;
+
+    server.signal("KILL")?;
+    server.wait(Duration::from_secs(5))?;
+    let stale = browser.until(Duration::from_secs(3), |page| page["state"] != "live").await?;
+    assert_eq!(rows(&stale).len(), 3, "the last figures stay, marked as old");
+
+    let _again = Server::start_at(&address, "demo", &[])?;
+    let back =
+        browser.until(Duration::from_secs(20), |page| page["state"] == "live" && page["epoch"] != stale["epoch"]);
+    back.await?;
+    browser.end().await
+}
+
+/// Follows the page for five frames: none is left out, and every source's figures move with each.
+async fn assert_one_update_a_second(browser: &Browser, first: Value) -> Result<(), Failure> {
+    let (began, mut shown) = (Instant::now(), first);
+    for _ in 0..5 {
+        let before = shown;
+        shown = browser.until(Duration::from_secs(3), |page| seq(page) != seq(&before)).await?;
+        assert_eq!(seq(&shown), seq(&before) + 1);
+        for (row, earlier) in rows(&shown).iter().zip(rows(&before)) {
+            assert!(figure(row, "bytes_received") > figure(earlier, "bytes_received"), "{row} after {earlier}");
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    assert!((4.0..6.5).contains(&seconds), "five updates took {seconds} s");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_page_and_the_snapshot_show_the_same_figures_of_a_streamed_file() -> Result<(), Failure> {
+    let server = Server::start("serve", &["--provider", "simulated", "--simulated-rtf", "0.6"])?;
+    let url = format!("http://{}", server.address);
+    let mut playing = Command::new(program())
+        .args(["stream", "--loop", "--source", "mic,system", "--url", &url])
+        .arg(speech())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let browser = Browser::start().await?;
+    browser.client.goto(&format!("{url}/")).await?;
+    let processed = |page: &Value| rows(page).iter().any(|row| figure(row, "avg_infer_ms") > 0.0);
+    browser.until(Duration::from_secs(15), processed).await?;
+
+    let compared = compare_for(&browser, &server, 5).await;
+    playing.kill()?;
+    playing.wait()?;
+    compared?;
+    browser.until(Duration::from_secs(40), |page| rows(page).is_empty()).await?;
+    browser.end().await
+}
+
+/// Compares as many frames as asked for.
+async fn compare_for(browser: &Browser, server: &Server, frames: usize) -> Result<(), Failure> {
+    let began = Instant::now();
+    let (mut compared, mut last) = (0, 0);
+    while compared < frames {
+        if began.elapsed() > Duration::from_secs(30) {
+            return Err(format!("only {compared} frames could be compared").into());
+        }
+        let (page, snapshot) = (browser.read().await?, server.snapshot()?);
+        if seq(&page) == snapshot.seq && snapshot.seq != last {
+            assert_same(&page, &snapshot);
+            (compared, last) = (compared + 1, snapshot.seq);
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+fn assert_same(page: &Value, snapshot: &StreamFrame) {
+    let sources =
+        snapshot.sessions.iter().flat_map(|session| session.sources.iter().map(move |source| (session, source)));
+    let mut shown = 0;
+    for (session, source) in sources {
+        shown += 1;
+        let row = rows(page).iter().find(|row| {
+            row["session"].as_str() == session.identity.session_id.as_deref() && row["source"] == source.source.as_str()
+        });
+        let row = row.unwrap_or_else(|| panic!("no row for {source:?} in {page}"));
+        let expected = [
+            ("queue_fill_ratio", source.queue_fill_ratio),
+            ("backlog_seconds", source.backlog_seconds),
+            ("avg_infer_ms", source.avg_infer_ms),
+            ("realtime_factor", source.realtime_factor),
+            ("dropped_total", source.dropped_total as f64),
+            ("bytes_received", source.bytes_received as f64),
+        ];
+        for (name, value) in expected {
+            assert_eq!(figure(row, name), value, "{name} of {row}");
+        }
+        let level = source.degrade_level.map(Level::as_str);
+        assert_eq!(row["figures"]["degrade_level"].as_str(), level, "{row}");
+    }
+    assert_eq!(rows(page).len(), shown);
+    assert_same_series(page, snapshot);
+}
+
+fn assert_same_series(page: &Value, snapshot: &StreamFrame) {
+    let shown = page["series"].as_array().map_or(&[][..], Vec::as_slice);
+    let find = |family: &str, labels: &str| {
+        shown.iter().find(|series| series[0] == family && series[1] == labels).and_then(|series| series[2].as_str())
+    };
+    let mut compared = 0;
+    for family in &snapshot.registry.families {
+        for series in &family.series {
+            let labels: Vec<String> = series.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let expected = match &series.value {
+                SeriesValue::Counter(total) => *total as f64,
+                SeriesValue::Gauge(figure) => *figure,
+                SeriesValue::Histogram(buckets) => buckets.count() as f64,
+            };
+            let value: Option<f64> = find(&family.name, &labels.join(",")).and_then(|text| text.parse().ok());
+            assert_eq!(value, Some(expected), "{} {labels:?}", family.name);
+            compared += 1;
+        }
+    }
+    assert!(compared >= 20, "only {compared} series");
+}

@@ -1,0 +1,146 @@
+//! The program as a person meets it: its arguments, its addresses, its end.
+
+use std::time::{Duration, Instant};
+
+use tachograph_tests::{Failure, Server, run, speech};
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn help_names_the_commands_and_every_command_explains_its_flags() -> Result<(), Failure> {
+    let help = run(&["--help"], SOON)?;
+    assert!(help.status.success());
+    for command in ["serve", "stream", "demo"] {
+        assert!(help.stdout.contains(command), "{}", help.stdout);
+        let help = run(&[command, "--help"], SOON)?;
+        assert!(help.status.success());
+        assert!(help.stdout.contains("[env: TACHOGRAPH_"), "{}", help.stdout);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bad_value_is_one_clear_line_and_exit_code_2() -> Result<(), Failure> {
+    for (args, named) in [
+        (&["serve", "--listen", "nowhere"][..], "--listen"),
+        (&["serve", "--provider", "psychic"], "--provider"),
+        (&["serve", "--simulated-rtf", "-1"], "--simulated-rtf"),
+        (&["serve", "--simulated-rtf", "NaN"], "--simulated-rtf"),
+        (&["serve", "--chunk-seconds", "9"], "--chunk-seconds"),
+        (&["serve", "--max-sessions", "0"], "--max-sessions"),
+        (&["stream", "x.wav", "--speed", "0"], "--speed"),
+        (&["stream", "x.wav", "--url", "ftp://x"], "--url"),
+        (&["stream", "x.wav", "--source", "my mic"], "--source"),
+        (&["stream"], "FILE.wav"),
+        (&["serve", "--frobnicate"], "--frobnicate"),
+        (&["sing"], "sing"),
+    ] {
+        let ended = run(args, SOON)?;
+        assert_eq!(ended.status.code(), Some(2), "{args:?}: {ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{args:?}: {}", ended.stderr);
+        assert!(ended.stderr.starts_with("error: ") && ended.stderr.contains(named), "{args:?}: {}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_done_is_one_clear_line_and_exit_code_1() -> Result<(), Failure> {
+    let server = Server::start("serve", &[])?;
+    let taken = run(&["serve", "--listen", &server.address], SOON)?;
+    assert_eq!(taken.status.code(), Some(1));
+    assert!(taken.stderr.contains("--listen"), "{}", taken.stderr);
+    let missing = run(&["stream", "no-such-file.wav"], SOON)?;
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(missing.stderr.contains("no-such-file.wav"), "{}", missing.stderr);
+    assert_eq!(missing.stderr.lines().count(), 1, "{}", missing.stderr);
+    Ok(())
+}
+
+#[test]
+fn an_environment_variable_stands_for_a_flag() -> Result<(), Failure> {
+    let server = Server::start("serve", &["--provider", "simulated"])?;
+    assert!(server.get("/api/v1/simulated")?.contains("0.5"));
+    let out = std::process::Command::new(tachograph_tests::program())
+        .arg("serve")
+        .env("TACHOGRAPH_LISTEN", "not an address")
+        .output()?;
+    assert_eq!(out.status.code(), Some(2));
+    Ok(())
+}
+
+#[test]
+fn a_streamed_file_ends_with_a_receipt_that_agrees_with_the_server() -> Result<(), Failure> {
+    let server = Server::start("serve", &[])?;
+    let url = format!("http://{}", server.address);
+    let file = speech();
+    let file = file.to_str().ok_or("a path that is not text")?;
+    let args = ["stream", file, "--url", &url, "--source", "mic,system", "--sessions", "3", "--speed", "5"];
+    let ended = run(&args, Duration::from_secs(30))?;
+    assert!(ended.status.success(), "{ended:?}");
+    let last = ended.stdout.lines().last().unwrap_or_default();
+    assert!(last.starts_with("3 sessions: ") && last.contains(" 0 dropped"), "{last}");
+    std::thread::sleep(Duration::from_millis(1_100));
+    let registry = server.snapshot()?.registry;
+    let received: u64 = ["mic", "system"]
+        .iter()
+        .filter_map(|source| registry.counter("audio_frames_received", &[("source", source)]))
+        .sum();
+    assert!(last.contains(&format!("{received} frames received")), "{last}, but the server says {received}");
+    assert_eq!(registry.counter("ws_disconnects_total", &[]), Some(3));
+    assert_eq!(registry.gauge("active_sessions", &[]), Some(0.0));
+    Ok(())
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_as_such() -> Result<(), Failure> {
+    let file = speech();
+    let file = file.to_str().ok_or("a path that is not text")?;
+    let ended = run(&["stream", file, "--url", "http://127.0.0.1:1"], Duration::from_secs(20))?;
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(ended.stderr.contains("is the server running?"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[test]
+fn health_readiness_and_addresses_that_do_not_exist() -> Result<(), Failure> {
+    let server = Server::start("serve", &[])?;
+    assert_eq!(server.get("/healthz")?, "ok");
+    assert_eq!(server.get("/readyz")?, "ready");
+    let missing = ureq::get(format!("http://{}/api/v1/nothing", server.address))
+        .config()
+        .http_status_as_error(false)
+        .build()
+        .call()?;
+    assert_eq!(missing.status().as_u16(), 404);
+    Ok(())
+}
+
+#[test]
+fn the_page_comes_compressed_and_is_not_sent_twice() -> Result<(), Failure> {
+    let server = Server::start("serve", &[])?;
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let url = format!("http://{}/", server.address);
+    let first = agent.get(&url).header("accept-encoding", "br").call()?;
+    assert_eq!(first.headers()["content-encoding"], "br");
+    let tag = first.headers()["etag"].clone();
+    let second = agent.get(&url).header("accept-encoding", "br").header("if-none-match", tag).call()?;
+    assert_eq!(second.status().as_u16(), 304);
+    let plain = server.get("/")?;
+    assert!(plain.contains("<html"), "{plain}");
+    Ok(())
+}
+
+#[test]
+fn sigint_and_sigterm_end_a_busy_server_within_10_s() -> Result<(), Failure> {
+    for (signal, fault) in [("INT", "none"), ("TERM", "hang")] {
+        let mut server = Server::start("demo", &["--provider", "simulated", "--simulated-fault", fault])?;
+        std::thread::sleep(Duration::from_secs(3));
+        assert_eq!(server.snapshot()?.sessions.len(), 2);
+        let began = Instant::now();
+        server.signal(signal)?;
+        let status = server.wait(Duration::from_secs(12))?;
+        assert!(began.elapsed() < Duration::from_secs(10), "{signal} took {:?}", began.elapsed());
+        assert_eq!(status.code(), Some(0), "{signal} with fault {fault}");
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The only bridge between what the page knows and what it shows.
+//!
+//! Whatever is shown is one of a few kinds of signal, and what reads it is boxed: the code behind
+//! a signal exists once a kind, not once a place.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use tachograph_core::time::Moment;
+use tachograph_core::wire::StreamFrame;
+
+use crate::state::{Connection, Labels, RowKey, STALE_AFTER, Series, Session, SourceView, Store};
+use crate::transport::Listener;
+
+/// Handles to all signals of the page. A frame changes one of them, once.
+#[derive(Clone, Copy, Default)]
+pub struct Signals {
+    store: RwSignal<Store>,
+    connection: RwSignal<Connection>,
+    now: RwSignal<Moment>,
+    unreadable: RwSignal<u64>,
+    hurried: RwSignal<bool>,
+}
+
+impl Listener for Signals {
+    fn frame(&mut self, frame: StreamFrame, now: Moment) -> bool {
+        let take = |store: &mut Store| {
+            let news = store.take(frame, now);
+            (news, news)
+        };
+        self.store.try_maybe_update(take).unwrap_or(false)
+    }
+
+    fn unreadable(&mut self) {
+        self.unreadable.update(|count| *count += 1);
+    }
+
+    fn connection(&mut self, connection: Connection, now: Moment) {
+        self.now.set(now);
+        if self.connection.get_untracked() != connection {
+            self.connection.set(connection);
+        }
+    }
+
+    fn hurries(&mut self) -> bool {
+        let hurried = self.hurried.get_untracked();
+        if hurried {
+            self.hurried.set(false);
+        }
+        hurried
+    }
+}
+
+impl Signals {
+    /// Anything read from the store.
+    pub fn read<T: Send + Sync + 'static>(self, read: impl Fn(&Store) -> T + Send + Sync + 'static) -> Signal<T> {
+        self.boxed(Arc::new(read))
+    }
+
+    /// Anything read from a session; the default once it is forgotten.
+    pub fn session<T: Default + Send + Sync + 'static>(self, id: u64, read: fn(&Session) -> T) -> Signal<T> {
+        self.read(move |store| store.session(id).map(read).unwrap_or_default())
+    }
+
+    /// Anything read from a source; the default once it is forgotten.
+    pub fn source<T: Default + Send + Sync + 'static>(
+        self,
+        key: RowKey,
+        read: impl Fn(&SourceView) -> T + Send + Sync + 'static,
+    ) -> Signal<T> {
+        self.read(move |store| store.source(key).as_ref().map(&read).unwrap_or_default())
+    }
+
+    /// Anything read from a series and its family's unit; the default while there is none.
+    pub fn series<T: Default + Send + Sync + 'static>(
+        self,
+        family: &str,
+        labels: &Labels,
+        read: fn(&Series, &str) -> T,
+    ) -> Signal<T> {
+        let (name, labels) = (family.to_owned(), labels.clone());
+        self.read(move |store| {
+            let family = store.panel().family(&name);
+            let found = family.and_then(|family| Some(read(family.series(&labels)?, &family.unit)));
+            found.unwrap_or_default()
+        })
+    }
+
+    /// Anything read from where the connection stands.
+    pub fn connection<T: Send + Sync + 'static>(self, read: fn(Connection) -> T) -> Signal<T> {
+        Signal::derive(move || read(self.connection.get()))
+    }
+
+    /// Anything read from the count of messages that could not be read.
+    pub fn unreadable<T: Send + Sync + 'static>(self, read: fn(u64) -> T) -> Signal<T> {
+        Signal::derive(move || read(self.unreadable.get()))
+    }
+
+    /// Anything read from how old the figures are, in whole seconds, while that is worth telling.
+    pub fn staleness<T: Send + Sync + 'static>(self, read: fn(Option<u64>) -> T) -> Signal<T> {
+        Signal::derive(move || {
+            let age = self.store.with(|store| store.age(self.now.get()));
+            read((age > STALE_AFTER).then(|| age.as_secs()))
+        })
+    }
+
+    /// The reader wants the next attempt now.
+    pub fn hurry(self) {
+        self.hurried.set(true);
+    }
+
+    fn boxed<T: Send + Sync + 'static>(self, read: Arc<dyn Fn(&Store) -> T + Send + Sync>) -> Signal<T> {
+        Signal::derive(move || self.store.with(|store| read(store)))
+    }
+}

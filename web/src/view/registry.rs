@@ -1,0 +1,133 @@
+//! The registry's families and series.
+
+use leptos::prelude::*;
+
+use super::{Heading, signals};
+use crate::state::{Family, HEIGHT, Labels, Panel, Series, bars, bucket_text, count, label_text};
+
+/// The registry: a card a family, a line a series.
+#[component]
+pub fn RegistrySection() -> impl IntoView {
+    let signals = signals();
+    let names =
+        signals.read(|store| store.panel().families.iter().map(|family| family.name.clone()).collect::<Vec<_>>());
+    view! {
+        <section id="registry" aria-labelledby="registry-title">
+            <Heading id="registry-title" title="Registry" />
+            <div class="families figures">
+                <For each=move || names.get() key=String::clone let:name>
+                    <FamilyCard name />
+                </For>
+            </div>
+            <p class="aside">{signals.read(|store| aside(store.panel()))}</p>
+        </section>
+    }
+}
+
+fn aside(panel: &Panel) -> String {
+    let [refused, folded] = [panel.refused_values, panel.overflowed_series].map(count);
+    let unlisted = match panel.unlisted {
+        0 => String::new(),
+        more => format!(" Families not listed: {}.", count(more as u64)),
+    };
+    format!("Values refused for not being finite: {refused}. Series folded into overflow series: {folded}.{unlisted}")
+}
+
+#[component]
+fn FamilyCard(
+    /// Which one.
+    name: String,
+) -> impl IntoView {
+    let signals = signals();
+    let (title, of) = (name.clone(), name.clone());
+    let read = move |read: fn(&Family) -> String| {
+        let name = of.clone();
+        signals.read(move |store| store.panel().family(&name).map(read).unwrap_or_default())
+    };
+    let of = name.clone();
+    let labels = signals.read(move |store| store.panel().family(&of).map(all_labels).unwrap_or_default());
+    let family = name.clone();
+    view! {
+        <article class="family" data-testid="family" data-family=name>
+            <h3>{title}</h3>
+            <span class="kind">{read(Family::kind_text)}</span>
+            <p>{read(|family| family.help.clone())}</p>
+            <ul>
+                <For each=move || labels.get() key=Labels::clone let:labels>
+                    <SeriesLine family=family.clone() labels />
+                </For>
+            </ul>
+            <p class="aside">{read(unlisted_text)}</p>
+        </article>
+    }
+}
+
+fn all_labels(family: &Family) -> Vec<Labels> {
+    family.series.iter().map(|series| series.labels.clone()).collect()
+}
+
+fn unlisted_text(family: &Family) -> String {
+    match family.unlisted {
+        0 => String::new(),
+        more => format!("Series not listed: {}", count(more as u64)),
+    }
+}
+
+#[component]
+fn SeriesLine(
+    /// Whose.
+    family: String,
+    /// Which one.
+    labels: Labels,
+) -> impl IntoView {
+    let signals = signals();
+    let raw = signals.series(&family, &labels, |series, _| Some(series.raw()));
+    let text = signals.series(&family, &labels, Series::text);
+    let note = signals.series(&family, &labels, Series::note);
+    let buckets = buckets(&family, &labels);
+    let (line, told) = (label_text(&labels), label_text(&labels));
+    view! {
+        <li data-testid="series" data-family=family data-labels=line data-value=raw>
+            <span class="labels">{told}</span>
+            <span class="value">{text}</span>
+            <span class="note">{note}</span>
+            {buckets}
+        </li>
+    }
+}
+
+/// A histogram's buckets as bars; hidden for what is no histogram.
+fn buckets(family: &str, labels: &Labels) -> impl IntoView + use<> {
+    let signals = signals();
+    let plain = signals.series(family, labels, |series, _| series.buckets().is_none());
+    let words = signals.series(family, labels, |series, unit| {
+        series.buckets().map(|held| bucket_text(held, unit)).unwrap_or_default()
+    });
+    view! {
+        <div class="buckets" role="img" aria-label=words title=words hidden=plain>
+            <svg viewBox=signals.series(family, labels, |series, _| view_box(series)) preserveAspectRatio="none">
+                <path d=signals.series(family, labels, |series, _| bars_of(series)) />
+            </svg>
+            <span>{signals.series(family, labels, first_bucket)}</span>
+            <span>{signals.series(family, labels, last_bucket)}</span>
+        </div>
+    }
+}
+
+fn view_box(series: &Series) -> String {
+    format!("0 0 {} {HEIGHT}", series.buckets().map_or(0, |held| held.buckets.len() * 10))
+}
+
+fn bars_of(series: &Series) -> String {
+    series.buckets().map(|held| bars(&held.buckets)).unwrap_or_default()
+}
+
+fn first_bucket(series: &Series, unit: &str) -> String {
+    let bound = series.buckets().and_then(|held| held.bounds.first());
+    bound.map(|bound| format!("≤ {bound} {unit}")).unwrap_or_default()
+}
+
+fn last_bucket(series: &Series, unit: &str) -> String {
+    let bound = series.buckets().and_then(|held| held.bounds.last());
+    bound.map(|bound| format!("> {bound} {unit}")).unwrap_or_default()
+}
