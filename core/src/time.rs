@@ -94,6 +94,11 @@ impl Schedule {
         Some(due)
     }
 
+    /// The number of the newest tick; 0 before the first.
+    pub fn newest(&self) -> u64 {
+        self.last
+    }
+
     /// How late tick `number` is at `now`.
     pub fn lag(&self, number: u64, now: Moment) -> Duration {
         now.since(self.due(number))

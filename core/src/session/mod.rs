@@ -181,9 +181,19 @@ impl Session {
         self.sources.get(&source).and_then(Source::level).unwrap_or(Level::Normal)
     }
 
-    /// The figures of every source that has sent audio, at this tick. Checks the ladders and tells of
-    /// what was dropped since the previous tick.
+    /// Runs a tick: checks the ladders, tells of what was dropped since the previous tick, and returns the
+    /// figures of every source that has sent audio.
     pub fn tick(&mut self, tick: u64, now: Moment, unix_seconds: f64) -> Vec<Metrics> {
+        for source in self.sources.values_mut() {
+            self.statuses.extend(source.check_ladder(now));
+            self.statuses.extend(source.tell_drops());
+        }
+        self.figures(tick, now, unix_seconds)
+    }
+
+    /// The figures now, for whoever looks between two ticks: `tick` is the newest one. Changes nothing that
+    /// anybody else is owed.
+    pub fn figures(&mut self, tick: u64, now: Moment, unix_seconds: f64) -> Vec<Metrics> {
         let session = SessionFigures {
             tick,
             features: self.features,
@@ -192,13 +202,7 @@ impl Session {
             sources_active: self.sources.keys().copied().collect(),
             timestamp: rounded(unix_seconds, 3),
         };
-        let mut figures = Vec::with_capacity(self.sources.len());
-        for source in self.sources.values_mut() {
-            self.statuses.extend(source.check_ladder(now));
-            self.statuses.extend(source.tell_drops());
-            figures.push(source.figures(&session, now));
-        }
-        figures
+        self.sources.values_mut().map(|source| source.figures(&session, now)).collect()
     }
 
     /// The statuses since the last call, oldest first.

@@ -64,6 +64,6 @@ pub struct SessionState {
     pub ticks_conflated: u64,
     /// Ticks that it skipped.
     pub ticks_missed: u64,
-    /// The figures of its newest tick, by source.
+    /// Its figures at the server's tick, by source; their `tick` is the session's newest.
     pub sources: Vec<Metrics>,
 }

@@ -114,3 +114,16 @@ fn a_window_that_slept_for_10_s_or_longer_is_empty() {
         assert_eq!(bench.tick(asleep + 1_000).dropped_chunks_last_10s, 1, "{asleep}");
     }
 }
+
+#[test]
+fn whoever_looks_between_two_ticks_takes_nothing_from_the_next() {
+    let mut bench = full();
+    bench.tick(1_000);
+    bench.statuses();
+    bench.hear(300, 1_100);
+    let looked = bench.session.figures(1, ms(1_500), 0.0).remove(0);
+    assert_eq!((looked.tick, looked.dropped_total, looked.dropped_recent), (1, 3, 0));
+    assert_eq!(told(&mut bench), []);
+    bench.tick(2_000);
+    assert_eq!(told(&mut bench)[0].dropped_frames, Some(3));
+}

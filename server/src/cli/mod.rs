@@ -7,6 +7,7 @@ mod log;
 mod run_server;
 mod stream;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -47,6 +48,11 @@ enum CliError {
     Client(#[from] client::ClientError),
     #[error("{failed} of {all} sessions failed")]
     Sessions { failed: usize, all: usize },
+}
+
+/// Writes a line to standard output; whoever closed it does not want it.
+fn print_line(line: impl std::fmt::Display) {
+    let _closed = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Runs the command line of this process. A value that is wrong ends with 2, a command that fails with 1.

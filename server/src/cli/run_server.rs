@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::CliError;
+use super::{CliError, print_line};
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
 use crate::{App, Options, serve as serve_app};
 
@@ -123,7 +123,7 @@ pub(super) async fn serve(
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    println!("listening on http://{address}");
+    print_line(format_args!("listening on http://{address}"));
     ready(address);
     let shutdown = app.shutdown.clone();
     tokio::spawn(async move {

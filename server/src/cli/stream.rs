@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::CliError;
 use super::audio_file;
 use super::client::{Playback, Watcher};
 use super::run_server::parse_within;
+use super::{CliError, print_line};
 
 /// More sessions than this share one line of progress.
 const BARS_MAX: usize = 8;
@@ -116,18 +116,18 @@ fn session_id(path: &std::path::Path) -> String {
 fn print_receipts(summaries: &[FinalSummary]) {
     for summary in summaries {
         let name = summary.json.identity.session_id.as_deref().unwrap_or_default();
-        println!("{name}\n\n{}", summary.markdown);
+        print_line(format_args!("{name}\n\n{}", summary.markdown));
     }
     let frames = |of: fn(Tally) -> u64| -> u64 {
         summaries.iter().flat_map(|summary| &summary.json.sources).map(|source| of(source.frames)).sum()
     };
-    println!(
+    print_line(format_args!(
         "{} sessions: {} frames received, {} processed, {} dropped",
         summaries.len(),
         frames(|tally| tally.received),
         frames(|tally| tally.processed),
         frames(|tally| tally.dropped)
-    );
+    ));
 }
 
 /// Lines of progress on the terminal: one a session, or one for all.

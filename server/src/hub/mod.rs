@@ -25,7 +25,8 @@ pub(crate) struct Hub(watch::Sender<Encoded>);
 /// A frame as it goes out; clones share the text.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Encoded {
-    pub(crate) seq: u64,
+    /// How many frames there were before; unlike a tick's number it skips nothing.
+    pub(crate) index: u64,
     pub(crate) text: Utf8Bytes,
 }
 
@@ -38,6 +39,10 @@ impl Default for Hub {
 impl Hub {
     pub(crate) fn newest(&self) -> Encoded {
         self.0.borrow().clone()
+    }
+
+    fn publish(&self, text: String) {
+        self.0.send_modify(|newest| *newest = Encoded { index: newest.index + 1, text: text.into() });
     }
 
     fn subscribe(&self) -> watch::Receiver<Encoded> {
@@ -78,17 +83,17 @@ fn publish(app: &App, seq: u64, schedule: &Schedule) {
     let lag = schedule.lag(seq, app.clock.now());
     app.metrics.tick_lag_seconds.set(lag.as_secs_f64());
     match serde_json::to_string(&frame(app, seq, lag)) {
-        Ok(text) => drop(app.hub.0.send_replace(Encoded { seq, text: text.into() })),
+        Ok(text) => app.hub.publish(text),
         Err(error) => tracing::error!(%error, "a frame could not be encoded"),
     }
 }
 
 fn frame(app: &App, seq: u64, lag: Duration) -> StreamFrame {
-    let now = app.clock.now();
+    let (now, timestamp) = (app.clock.now(), unix_seconds());
     StreamFrame {
         epoch: app.epoch.clone(),
         seq,
-        timestamp: rounded(unix_seconds(), 3),
+        timestamp: rounded(timestamp, 3),
         server: ServerState {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_seconds: rounded(now.since(Default::default()).as_secs_f64(), 1),
@@ -97,6 +102,6 @@ fn frame(app: &App, seq: u64, lag: Duration) -> StreamFrame {
             ticks_missed: app.metrics.ticks_missed.value(),
         },
         registry: app.registry.snapshot(),
-        sessions: app.sessions.all().iter().map(|session| session.state(now)).collect(),
+        sessions: app.sessions.all().iter().map(|session| session.state(now, timestamp)).collect(),
     }
 }

@@ -31,12 +31,11 @@ pub(crate) async fn view(app: App, socket: WebSocket) {
 async fn send_frames(app: &App, sink: &mut (impl Sink<Message> + Unpin)) {
     let mut frames = app.hub.subscribe();
     frames.mark_changed();
-    let mut last_seq = None;
+    let mut expected = frames.borrow().index;
     while frames.changed().await.is_ok() {
         let frame = frames.borrow_and_update().clone();
-        let expected = last_seq.map_or(frame.seq, |seq: u64| seq + 1);
-        app.metrics.viewer_frames_skipped.add(frame.seq.saturating_sub(expected));
-        last_seq = Some(frame.seq);
+        app.metrics.viewer_frames_skipped.add(frame.index.saturating_sub(expected));
+        expected = frame.index + 1;
         if !timeout(WRITE_MAX, sink.send(Message::Text(frame.text))).await.is_ok_and(|sent| sent.is_ok()) {
             return;
         }

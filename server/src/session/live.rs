@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tachograph_core::session::{Chunk, ChunkResult, Level, ProviderInForce, ProviderPhase, Session, TickTally};
 use tachograph_core::time::{Moment, Schedule};
 use tachograph_core::wire::{
-    DecodeError, ErrorMessage, FinalSummary, Identity, Metrics, Receipt, ServerMessage, SessionPhase, SessionState,
-    SourceName, SourceReceipt, Start, Status, StatusState, Tally, rounded,
+    DecodeError, ErrorMessage, FinalSummary, Identity, Receipt, ServerMessage, SessionPhase, SessionState, SourceName,
+    SourceReceipt, Start, Status, StatusState, Tally, rounded,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -36,7 +36,6 @@ pub(crate) struct LiveSession {
     started: Moment,
     model: Mutex<Session>,
     ticks: Mutex<Ticks>,
-    latest: Mutex<Vec<Metrics>>,
     pub(super) outbox: Arc<Outbox>,
     /// Cancelled when no more audio comes: what waits is flushed.
     pub(super) draining: CancellationToken,
@@ -67,7 +66,6 @@ impl LiveSession {
                 started: now,
                 model: Mutex::new(model),
                 ticks: Mutex::new(Ticks { schedule: Schedule::new(now, TICK), failed: 0 }),
-                latest: Mutex::default(),
                 outbox: Arc::clone(outbox),
                 draining: CancellationToken::new(),
                 wakes: Mutex::default(),
@@ -189,12 +187,11 @@ impl LiveSession {
             tracing::debug!(source = %figures.source, "no degrade status: the ladder is off");
             self.app.metrics.degrade_status_unavailable.inc();
         });
-        for figures in &figures {
+        for figures in figures {
             // The level may have changed: a worker that waits for another provider looks again.
             self.wake(figures.source);
-            self.outbox.push(ServerMessage::Metrics(Box::new(figures.clone())));
+            self.outbox.push(ServerMessage::Metrics(Box::new(figures)));
         }
-        *self.latest.lock() = figures;
     }
 
     fn poll_schedule(&self, now: Moment) -> Option<u64> {
@@ -218,9 +215,10 @@ impl LiveSession {
         TickTally { sent, conflated, missed: ticks.schedule.missed() + ticks.failed }
     }
 
-    /// The session as a viewer sees it.
-    pub(crate) fn state(&self, now: Moment) -> SessionState {
+    /// The session as a viewer sees it, now: at the same moment as all others.
+    pub(crate) fn state(&self, now: Moment, unix_seconds: f64) -> SessionState {
         let TickTally { sent, conflated, missed } = self.tick_tally();
+        let tick = self.ticks.lock().schedule.newest();
         SessionState {
             identity: self.identity.clone(),
             phase: if self.draining.is_cancelled() { SessionPhase::Draining } else { SessionPhase::Streaming },
@@ -228,7 +226,7 @@ impl LiveSession {
             ticks_sent: sent,
             ticks_conflated: conflated,
             ticks_missed: missed,
-            sources: self.latest.lock().clone(),
+            sources: self.model.lock().figures(tick, now, unix_seconds),
         }
     }
 
