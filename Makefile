@@ -1,7 +1,8 @@
 # What people and CI call. `make help` lists it.
 
 SHELL := bash
-export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/npm/node_modules/.bin:$(PATH)
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/binaryen/node_modules/.bin:$(PATH)
+export CARGO_TARGET_DIR := $(CURDIR)/target
 .DEFAULT_GOAL := help
 .PHONY: help run build page watch test test-core test-wasm test-server test-protocol test-whole lint bare clean
 
@@ -12,7 +13,7 @@ run: build ## install what is missing, build, and start the demo
 	@./target/release/tachograph demo
 
 build: page ## the program with its page, in target/release/tachograph
-	@scripts/step.sh "server, release build (about 3 minutes the first time)" cargo build --release -p tachograph
+	@scripts/step.sh "server, release build (about 3 minutes the first time, seconds after that)" cargo build --release -p tachograph
 
 page: ## the page alone, in dist/
 	@scripts/page-tools.sh
@@ -20,7 +21,7 @@ page: ## the page alone, in dist/
 
 watch: ## the page while you change it, with a server that `tachograph serve` runs
 	@scripts/page-tools.sh
-	@trunk serve
+	@env -u NO_COLOR trunk serve
 
 test: test-core test-wasm test-server build test-protocol test-whole ## install what is missing and run everything
 
@@ -43,11 +44,10 @@ test-whole: build ## the built program: command line, load, browser
 	cargo test -p tachograph-tests
 
 lint: bare ## formatting, clippy, documentation
-	@scripts/page-tools.sh
 	scripts/lint.sh
 
 bare: ## the core without std: on wasm32 and on a bare target, one package at a time
-	@scripts/page-tools.sh
+	@scripts/wasm-target.sh
 	scripts/bare.sh
 
 clean: ## what was built; tools stay

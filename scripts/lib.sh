@@ -4,7 +4,9 @@ set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TOOLS="$ROOT/.tools"
-export PATH="$TOOLS/bin:$TOOLS/npm/node_modules/.bin:$PATH"
+export PATH="$TOOLS/bin:$TOOLS/binaryen/node_modules/.bin:$PATH"
+# The Makefile and the tests look for the program there.
+export CARGO_TARGET_DIR="$ROOT/target"
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }

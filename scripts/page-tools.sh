@@ -40,5 +40,5 @@ rm -rf "$TOOLS/build"
 version=$(tool_version binaryen)
 if ! has wasm-opt "${version%%.*}"; then
   say "wasm-opt ${version%%.*} (a few seconds)"
-  quietly binaryen npm install --prefix "$TOOLS/npm" --no-audit --no-fund --no-save "binaryen@$version"
+  quietly binaryen npm install --prefix "$TOOLS/binaryen" --no-audit --no-fund --no-save "binaryen@$version"
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command that may take long: says so first, unless it has nothing to do.
+# Runs a command that may take long, and says so first.
 # Usage: step.sh "what, and about how long" COMMAND…
 source "$(dirname "$0")/lib.sh"
 

@@ -4,7 +4,6 @@
 source "$(dirname "$0")/lib.sh"
 
 "$ROOT/scripts/page-tools.sh"
-"$ROOT/scripts/rust-src.sh"
 
 if ! command -v chromedriver >/dev/null || ! command -v chromium >/dev/null; then
   say "Chromium and ChromeDriver (about 1 minute)"
@@ -12,7 +11,7 @@ if ! command -v chromedriver >/dev/null || ! command -v chromium >/dev/null; the
 fi
 
 version=$(tool_version ws)
-if ! grep -qs "\"version\": \"$version\"" "$TOOLS/npm/node_modules/ws/package.json"; then
+if ! grep -qs "\"version\": \"$version\"" "$TOOLS/ws/node_modules/ws/package.json"; then
   say "ws $version, a WebSocket client for Node (a few seconds)"
-  quietly ws npm install --prefix "$TOOLS/npm" --no-audit --no-fund --no-save "ws@$version"
+  quietly ws npm install --prefix "$TOOLS/ws" --no-audit --no-fund --no-save "ws@$version"
 fi

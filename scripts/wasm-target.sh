@@ -25,10 +25,12 @@ from_source() {
   (cd "$empty" && CARGO_TARGET_DIR="$empty/target" RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes \
     quietly wasm-target cargo build --release -Zbuild-std=std,panic_abort,test --target "$TARGET")
   rm -f "$empty/target/$TARGET/release/deps/"libempty_crate-*
-  mkdir -p "$LIBDIR"
-  cp "$empty/target/$TARGET/release/deps/"*.rlib "$LIBDIR/"
+  # Whole or not at all: half a standard library would pass for one.
+  rm -rf "$LIBDIR" "$LIBDIR.new" && mkdir -p "$LIBDIR.new"
+  cp "$empty/target/$TARGET/release/deps/"*.rlib "$LIBDIR.new/"
+  mv "$LIBDIR.new" "$LIBDIR"
   # Cargo does not notice that the standard library changed.
-  rm -rf "$empty" "${CARGO_TARGET_DIR:-$ROOT/target}/$TARGET"
+  rm -rf "$empty" "$CARGO_TARGET_DIR/$TARGET"
 }
 
 present || from_rustup || from_source

@@ -31,6 +31,8 @@ pub struct ServerMetrics {
     pub viewer_frames_skipped: Counter,
     /// Server ticks skipped because the next one was due already.
     pub ticks_missed: Counter,
+    /// Collectors of the server's tick that failed and were restarted.
+    pub collector_restarts: Counter,
     /// How late the newest server tick was.
     pub tick_lag_seconds: Gauge,
     protocol_errors: CounterFamily,
@@ -67,6 +69,10 @@ impl ServerMetrics {
             viewers: gauge("tachograph_viewers", "Pages connected", "")?,
             viewer_frames_skipped: counter("tachograph_viewer_frames_skipped", "Frames that slow viewers did not get")?,
             ticks_missed: counter("tachograph_ticks_missed", "Server ticks skipped as too late")?,
+            collector_restarts: counter(
+                "tachograph_collector_restarts",
+                "Collectors of the server's tick that failed",
+            )?,
             tick_lag_seconds: gauge("tachograph_tick_lag_seconds", "How late the newest server tick was", "s")?,
             protocol_errors: registry.counter(&errors)?,
         })

@@ -18,7 +18,7 @@ pub struct Options {
     pub session: SessionConfig,
     /// Sessions at once; one more is refused with `at_capacity`.
     pub sessions_max: usize,
-    /// The longest message that is read.
+    /// The longest message that is taken, at most 8 MiB.
     pub message_bytes_max: usize,
     /// How long a stop may drain the queues.
     pub drain: Duration,

@@ -1,5 +1,5 @@
 //! Faults stay where they happen: in the metrics loop, in a provider, in its health.
-#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,4 +160,25 @@ async fn a_provider_that_does_not_tell_its_health_delays_no_tick() {
     assert_eq!(heard.receipt.ticks_missed, 0);
     let gaps = heard.metrics.windows(2).map(|pair| pair[1].timestamp - pair[0].timestamp);
     gaps.for_each(|gap| assert!((gap - 1.0).abs() < 0.25, "{gap}"));
+}
+
+/// Cannot even be made.
+struct Explosive;
+
+impl ProviderFactory for Explosive {
+    fn name(&self) -> &'static str {
+        "explosive"
+    }
+
+    fn open(&self, _: SourceName) -> BoxFuture<'_, Result<Arc<dyn Provider>, ProviderError>> {
+        Box::pin(async { panic!("the fault that is rehearsed") })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_panics_while_it_is_made_counts_as_failed_and_the_session_lives() {
+    let heard = session(quick(), Providers::only(Explosive), 5).await;
+    assert_eq!(heard.metrics.last().unwrap().provider_state, ProviderState::Failed);
+    let source = &heard.receipt.sources[0];
+    assert_eq!((source.bytes.dropped, source.bytes.queued), (5 * 32_000, 0));
 }

@@ -74,5 +74,7 @@ describe('abrupt disconnect', { concurrency: true, timeout: 60_000 }, () => {
 async function fillQueue(session) {
   session.sendBinary('mic', pcm(2_000));
   await session.nextMetrics('mic');
+  // The next chunk is filled while the provider works; what comes after it waits.
+  session.sendBinary('mic', pcm(2_000));
   session.sendBinary('mic', pcm(1_500));
 }

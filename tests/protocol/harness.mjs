@@ -13,7 +13,7 @@ export { sleep };
 const ROOT = new URL('../../', import.meta.url);
 const BINARY = process.env.TACHOGRAPH_BIN ?? fileURLToPath(new URL('target/release/tachograph', ROOT));
 /** The client library; scripts/test-tools.sh installs it. */
-export const WebSocket = createRequire(new URL('.tools/npm/', ROOT))('ws');
+export const WebSocket = createRequire(new URL('.tools/ws/', ROOT))('ws');
 
 export const BYTES_PER_SECOND = 32_000;
 export const FRAME_MS = 100;

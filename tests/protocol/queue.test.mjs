@@ -59,13 +59,15 @@ describe('a full queue', { concurrency: true, timeout: 60_000 }, () => {
   });
 });
 
-/** A session whose source mic has a chunk in a provider that never ends it. */
+/** A session whose source mic has a chunk in a provider that never ends it, and the next one filled. */
 async function sessionWithHungProvider(t) {
   const server = await startServer(t, '--provider', 'simulated', '--simulated-fault', 'hang');
   const session = await Session.start(t, server);
-  session.sendBinary('mic', Buffer.alloc(CHUNK_BYTES));
-  const isInside = ({ bytes_in_provider }) => bytes_in_provider === CHUNK_BYTES;
-  await session.metricsWhere('mic', isInside, 'a chunk in the provider');
+  for (const chunks of [1, 2]) {
+    session.sendBinary('mic', Buffer.alloc(CHUNK_BYTES));
+    const isInside = ({ bytes_in_provider }) => bytes_in_provider === chunks * CHUNK_BYTES;
+    await session.metricsWhere('mic', isInside, `${chunks} chunks in the provider's hands`);
+  }
   return session;
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Whatever is shown is one of a few kinds of signal, and what reads it is boxed: the code behind
 //! a signal exists once a kind, not once a place.
+//!
+//! Readers subscribe to a [branch](Signals::branch), not to the store: leaving a set of readers
+//! costs time in proportion to its size, and each reader leaves and comes back with each frame.
 
 use std::sync::Arc;
 
@@ -13,13 +16,31 @@ use crate::state::{Connection, Labels, RowKey, STALE_AFTER, Series, Session, Sou
 use crate::transport::Listener;
 
 /// Handles to all signals of the page. A frame changes one of them, once.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Signals {
     store: RwSignal<Store>,
+    /// The frames that the store took; what readers of the store subscribe to.
+    frames: Memo<u64>,
+    in_sight: RwSignal<bool>,
     connection: RwSignal<Connection>,
     now: RwSignal<Moment>,
     unreadable: RwSignal<u64>,
     hurried: RwSignal<bool>,
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        let store = RwSignal::default();
+        Self {
+            store,
+            frames: frames_of(store),
+            in_sight: RwSignal::new(true),
+            connection: RwSignal::default(),
+            now: RwSignal::default(),
+            unreadable: RwSignal::default(),
+            hurried: RwSignal::default(),
+        }
+    }
 }
 
 impl Listener for Signals {
@@ -52,6 +73,18 @@ impl Listener for Signals {
 }
 
 impl Signals {
+    /// The same signals with a set of readers of their own, for a part of the page that there are
+    /// many of.
+    #[must_use]
+    pub fn branch(self) -> Self {
+        Self { frames: frames_of(self.store), in_sight: RwSignal::new(self.in_sight.get_untracked()), ..self }
+    }
+
+    /// Notes whether this part of the page can be seen.
+    pub fn sight(self, seen: bool) {
+        self.in_sight.set(seen);
+    }
+
     /// Anything read from the store.
     pub fn read<T: Send + Sync + 'static>(self, read: impl Fn(&Store) -> T + Send + Sync + 'static) -> Signal<T> {
         self.boxed(Arc::new(read))
@@ -69,6 +102,12 @@ impl Signals {
         read: impl Fn(&SourceView) -> T + Send + Sync + 'static,
     ) -> Signal<T> {
         self.read(move |store| store.source(key).as_ref().map(&read).unwrap_or_default())
+    }
+
+    /// A picture of a source; empty while it cannot be seen, because drawing is what costs most.
+    pub fn picture(self, key: RowKey, draw: impl Fn(&SourceView) -> String + Send + Sync + 'static) -> Signal<String> {
+        let drawn = self.source(key, draw);
+        Signal::derive(move || if self.in_sight.get() { drawn.get() } else { String::new() })
     }
 
     /// Anything read from a series and its family's unit; the default while there is none.
@@ -100,7 +139,7 @@ impl Signals {
     pub fn staleness<T: Send + Sync + 'static>(self, read: fn(Option<u64>) -> T) -> Signal<T> {
         Signal::derive(move || {
             let age = self.store.with(|store| store.age(self.now.get()));
-            read((age > STALE_AFTER).then(|| age.as_secs()))
+            read((age > STALE_AFTER).then_some(age.as_secs()))
         })
     }
 
@@ -110,6 +149,14 @@ impl Signals {
     }
 
     fn boxed<T: Send + Sync + 'static>(self, read: Arc<dyn Fn(&Store) -> T + Send + Sync>) -> Signal<T> {
-        Signal::derive(move || self.store.with(|store| read(store)))
+        Signal::derive(move || {
+            // Read, not only tracked: a memo that nobody reads does not follow the store.
+            self.frames.get();
+            self.store.with_untracked(|store| read(store))
+        })
     }
+}
+
+fn frames_of(store: RwSignal<Store>) -> Memo<u64> {
+    Memo::new(move |_| store.with(Store::frames))
 }

@@ -66,9 +66,9 @@ pub struct Session {
 /// What a session's ticks came to, for its receipt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TickTally {
-    /// Metrics messages sent.
+    /// Ticks whose metrics were sent.
     pub sent: u64,
-    /// Metrics messages replaced by newer ones before the client took them.
+    /// Ticks whose metrics, or some of them, were replaced by newer ones before the client took them.
     pub conflated: u64,
     /// Ticks skipped because the next one was due already.
     pub missed: u64,
@@ -141,7 +141,16 @@ impl Session {
         chunk
     }
 
-    /// Whether audio of any source waits or is in the provider's hands.
+    /// Moves waiting audio into the source's chunk while the provider works on the one before, so that a
+    /// provider that keeps up never lets the queue overflow, however long its chunks are.
+    pub fn fill_chunk(&mut self, source: SourceName, now: Moment) {
+        if let Some(held) = self.sources.get_mut(&source) {
+            held.fill_chunk(now);
+            self.statuses.extend(held.take_edge());
+        }
+    }
+
+    /// Whether nothing waits and nothing is in the provider's hands.
     pub fn is_drained(&self) -> bool {
         self.sources.values().all(Source::is_drained)
     }
@@ -182,8 +191,11 @@ impl Session {
     }
 
     /// Runs a tick: checks the ladders, tells of what was dropped since the previous tick, and returns the
-    /// figures of every source that has sent audio.
+    /// figures of every source that has sent audio; none after the end.
     pub fn tick(&mut self, tick: u64, now: Moment, unix_seconds: f64) -> Vec<Metrics> {
+        if self.ended {
+            return Vec::new();
+        }
         for source in self.sources.values_mut() {
             self.statuses.extend(source.check_ladder(now));
             self.statuses.extend(source.tell_drops());

@@ -46,7 +46,7 @@ pub enum ProviderPhase {
     Running,
     /// It is being made anew.
     Restarting,
-    /// It is given up.
+    /// Restarts did not help.
     Failed,
 }
 
@@ -68,6 +68,8 @@ pub(super) struct Source {
     queue: Queue,
     /// The chunk that is being filled.
     open: Chunk,
+    /// It is long enough and waits for the provider.
+    open_is_full: bool,
     chunk_length: Duration,
     drop_next_chunk: bool,
 
@@ -112,6 +114,7 @@ impl Source {
             instruments,
             queue: Queue::new(config.queue_bytes_max, config.queue_frames_max),
             open: Chunk::default(),
+            open_is_full: false,
             chunk_length: config.chunk,
             drop_next_chunk: false,
             received: Amount::default(),
@@ -182,24 +185,34 @@ impl Source {
     // ---- audio to the provider and back
 
     pub(super) fn next_chunk(&mut self, flush: bool, now: Moment) -> Option<Chunk> {
-        loop {
-            let chunk = self.fill_chunk(flush)?;
-            if !self.is_to_be_dropped() {
-                return Some(chunk);
+        self.fill_chunk(now);
+        let is_rest = flush && !self.open_is_full && self.open.amount().frames > 0;
+        if is_rest {
+            self.complete_chunk(now);
+        }
+        core::mem::take(&mut self.open_is_full).then(|| core::mem::take(&mut self.open))
+    }
+
+    /// Moves what waits into the chunk that is being filled, until that is long enough.
+    pub(super) fn fill_chunk(&mut self, now: Moment) {
+        while !self.open_is_full {
+            let Some(piece) = self.queue.take() else { return };
+            self.instruments.queue_depth.add(-1.0);
+            self.open.add(piece);
+            if self.open.duration() >= self.wanted_chunk() {
+                self.complete_chunk(now);
             }
-            self.count_dropped(chunk.amount(), now);
         }
     }
 
-    fn fill_chunk(&mut self, flush: bool) -> Option<Chunk> {
-        let wanted = self.wanted_chunk();
-        while self.open.duration() < wanted {
-            let Some(piece) = self.queue.take() else { break };
-            self.instruments.queue_depth.add(-1.0);
-            self.open.add(piece);
+    /// The chunk takes no more audio: it is for the provider, or to be dropped.
+    fn complete_chunk(&mut self, now: Moment) {
+        if self.is_to_be_dropped() {
+            let chunk = core::mem::take(&mut self.open);
+            self.count_dropped(chunk.amount(), now);
+        } else {
+            self.open_is_full = true;
         }
-        let ready = self.open.duration() >= wanted || (flush && self.open.amount().frames > 0);
-        ready.then(|| core::mem::take(&mut self.open))
     }
 
     fn wanted_chunk(&self) -> Duration {
@@ -254,7 +267,7 @@ impl Source {
     pub(super) fn abandon(&mut self, now: Moment) {
         let (waiting, in_provider) = (self.queue.waiting(), self.in_provider());
         self.queue.clear();
-        self.open = Chunk::default();
+        (self.open, self.open_is_full) = (Chunk::default(), false);
         self.instruments.queue_depth.add(-(waiting.frames as f64));
         self.left = waiting;
         self.left += in_provider;
@@ -289,7 +302,9 @@ impl Source {
     }
 
     pub(super) fn check_ladder(&mut self, now: Moment) -> Option<Status> {
-        let must_fail_over = self.has_fallback && self.phase == ProviderPhase::Failed;
+        // A fallback that fails too must not hold the level: the provider itself may be well again.
+        let on_primary = self.level() < Some(Level::Failover);
+        let must_fail_over = self.has_fallback && on_primary && self.phase == ProviderPhase::Failed;
         let step = self.ladder.as_mut()?.check(self.recent.realtime_factor(), must_fail_over, now)?;
         self.remember(step, now);
         Some(Status { source: Some(self.name), backlog_seconds: Some(self.backlog_seconds()), ..step.status() })

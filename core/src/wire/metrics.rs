@@ -34,7 +34,7 @@ pub enum ProviderState {
     Stalled,
     /// It failed and is being made anew.
     Restarting,
-    /// It failed and will not be made anew.
+    /// It failed, and restarts did not help; it is tried again from time to time.
     Failed,
 }
 

@@ -76,9 +76,9 @@ pub struct Receipt {
     pub duration_seconds: f64,
     /// Per source, by name.
     pub sources: Vec<SourceReceipt>,
-    /// Metrics messages sent.
+    /// Ticks whose metrics were sent.
     pub ticks_sent: u64,
-    /// Metrics messages replaced by newer ones before the client took them.
+    /// Ticks whose metrics, or some of them, were replaced by newer ones before the client took them.
     pub ticks_conflated: u64,
     /// Ticks skipped because the next one was due already.
     pub ticks_missed: u64,
@@ -97,7 +97,7 @@ impl Receipt {
         writeln!(out, "# Session receipt\n")?;
         writeln!(
             out,
-            "{:.1} s, {} metrics sent, {} conflated, {} ticks missed\n",
+            "{:.1} s, {} ticks sent, {} conflated, {} missed\n",
             self.duration_seconds, self.ticks_sent, self.ticks_conflated, self.ticks_missed
         )?;
         self.sources.iter().try_for_each(|source| source.write(out))

@@ -58,9 +58,9 @@ pub struct SessionState {
     pub phase: SessionPhase,
     /// Seconds since its start; 1 decimal.
     pub age_seconds: f64,
-    /// Metrics messages sent to its client.
+    /// Ticks whose metrics were sent to its client.
     pub ticks_sent: u64,
-    /// Metrics messages replaced by newer ones before its client took them.
+    /// Ticks whose metrics, or some of them, were replaced by newer ones before its client took them.
     pub ticks_conflated: u64,
     /// Ticks that it skipped.
     pub ticks_missed: u64,

@@ -1,3 +1,5 @@
+use core::time::Duration;
+
 use bytes::Bytes;
 use tachograph_core::session::SessionConfig;
 use tachograph_core::wire::{ErrorCode, MIC, SYSTEM, SourceName};
@@ -177,4 +179,22 @@ fn a_session_is_drained_when_nothing_waits_and_nothing_is_in_the_providers_hands
     assert!(!bench.session.is_drained());
     bench.end_chunk(&chunk, took(10), 10);
     assert!(bench.session.is_drained());
+}
+
+#[test]
+fn a_provider_that_keeps_up_loses_nothing_although_its_chunks_are_longer_than_the_queue() {
+    let mut bench = Bench::with(SessionConfig { chunk: Duration::from_secs(3), ..SessionConfig::default() });
+    let mut inside = None;
+    for at in (0..30_000).step_by(100) {
+        bench.hear(100, at);
+        bench.session.fill_chunk(SYSTEM, ms(at));
+        // The provider takes 2.9 s for 3 s of audio.
+        if let Some((chunk, _)) = inside.take_if(|(_, since)| at >= *since + 2_900) {
+            bench.end_chunk(&chunk, took(2_900), at);
+        }
+        inside = inside.or_else(|| bench.session.next_chunk(SYSTEM, false, ms(at)).map(|chunk| (chunk, at)));
+    }
+    let figures = bench.tick(30_000);
+    assert_eq!((figures.dropped_total, figures.realtime_factor), (0, 0.97));
+    assert!(figures.total_chunks_processed >= 8, "{figures:?}");
 }

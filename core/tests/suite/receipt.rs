@@ -104,7 +104,7 @@ fn a_receipt_tells_the_ticks() {
     let receipt = bench.session.end(identity(), TickTally { sent: 11, conflated: 2, missed: 3 }, ms(15_000));
     assert_eq!((receipt.ticks_sent, receipt.ticks_conflated, receipt.ticks_missed), (11, 2, 3));
     assert!(receipt.sources.is_empty());
-    assert!(receipt.to_markdown().contains("15.0 s, 11 metrics sent, 2 conflated, 3 ticks missed"));
+    assert!(receipt.to_markdown().contains("15.0 s, 11 ticks sent, 2 conflated, 3 missed"));
 }
 
 #[test]

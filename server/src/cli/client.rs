@@ -91,14 +91,14 @@ impl Playback {
     ) -> Result<(), ClientError> {
         let began = Instant::now();
         let mut frames = self.frames();
-        let mut number = 0;
+        let mut number = 0_u64;
         let Some(mut frame) = frames.next() else { return Ok(()) };
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 message = stream.next() => hear(message, watcher)?,
-                () = sleep_until(began + FRAME.mul_f64(f64::from(number) / self.speed)) => {
+                () = sleep_until(began + FRAME.mul_f64(number as f64 / self.speed)) => {
                     self.send_frame(sink, &frame).await?;
                     watcher.sent(FRAME);
                     number += 1;

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tachograph_core::wire::{MIC, SYSTEM, ServerMessage, SourceName};
@@ -28,7 +28,10 @@ pub(super) async fn run(args: ServeArgs, stop: CancellationToken) -> Result<(), 
     .await
 }
 
-fn playback(name: &str, sources: Vec<SourceName>, pcm: bytes::Bytes, address: SocketAddr) -> Playback {
+fn playback(name: &str, sources: Vec<SourceName>, pcm: bytes::Bytes, mut address: SocketAddr) -> Playback {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
     let url = format!("ws://{address}/ws/live-listener");
     Playback { url, session_id: name.to_owned(), sources, pcm, speed: 1.0, repeat: true }
 }

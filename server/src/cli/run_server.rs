@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -54,7 +55,7 @@ pub(super) struct ServeArgs {
     max_sources: u32,
 
     /// Keep full quality whatever the load; figures then carry no degrade level.
-    #[arg(long, env = "TACHOGRAPH_NO_LADDER")]
+    #[arg(long, env = "TACHOGRAPH_NO_LADDER", value_parser = FalseyValueParser::new())]
     no_ladder: bool,
 }
 

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tachograph_core::wire::{FinalSummary, ServerMessage, SourceName, Tally};
 use tokio::task::JoinSet;
@@ -41,7 +42,7 @@ pub(super) struct StreamArgs {
     speed: f64,
 
     /// Begin again at the end of the file, until Ctrl-C.
-    #[arg(long = "loop", env = "TACHOGRAPH_LOOP")]
+    #[arg(long = "loop", env = "TACHOGRAPH_LOOP", value_parser = FalseyValueParser::new())]
     repeat: bool,
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn healthz() -> &'static str {
     "ok"
 }
 
-/// The server takes sessions.
+/// The server is not shutting down.
 pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, &'static str) {
     if app.shutdown.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "shutting down")

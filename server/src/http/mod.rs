@@ -43,5 +43,6 @@ async fn stream(State(app): State<App>, upgrade: WebSocketUpgrade) -> Response {
     let connections = app.connections.clone();
     upgrade
         .max_message_size(VIEWER_MESSAGE_BYTES_MAX)
+        .max_frame_size(VIEWER_MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| connections.track_future(hub::view(app, socket)))
 }

@@ -2,9 +2,11 @@
 
 mod viewer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
+use parking_lot::Mutex;
 use tachograph_core::time::Schedule;
 use tachograph_core::wire::{ServerState, StreamFrame, rounded};
 use tokio::sync::watch;
@@ -52,35 +54,44 @@ impl Hub {
 
 /// Keeps the collector running until the server ends; the first frame is there on return.
 pub(crate) fn start(app: &App) -> AbortOnDropHandle<()> {
-    let schedule = Schedule::new(app.clock.now(), TICK);
-    publish(app, 0, &schedule);
+    publish(app, 0, Duration::ZERO);
+    let schedule = Arc::new(Mutex::new(Schedule::new(app.clock.now(), TICK)));
     AbortOnDropHandle::new(tokio::spawn(supervise(app.clone(), schedule)))
 }
 
-async fn supervise(app: App, schedule: Schedule) {
+/// A tick that fails costs that frame: the schedule goes on where it was.
+async fn supervise(app: App, schedule: Arc<Mutex<Schedule>>) {
     loop {
-        let collector = tokio::spawn(collect(app.clone(), schedule.clone()));
+        let collector = tokio::spawn(collect(app.clone(), Arc::clone(&schedule)));
         let Err(failure) = AbortOnDropHandle::new(collector).await;
         if !failure.is_panic() {
             return;
         }
         tracing::error!("the collector failed and is restarted");
+        app.metrics.collector_restarts.inc();
     }
 }
 
-async fn collect(app: App, mut schedule: Schedule) -> std::convert::Infallible {
+async fn collect(app: App, schedule: Arc<Mutex<Schedule>>) -> std::convert::Infallible {
     loop {
-        sleep_until(app.clock.instant(schedule.next_due())).await;
-        let missed = schedule.missed();
-        if let Some(tick) = schedule.poll(app.clock.now()) {
-            app.metrics.ticks_missed.add(schedule.missed() - missed);
-            publish(&app, tick, &schedule);
+        let due = schedule.lock().next_due();
+        sleep_until(app.clock.instant(due)).await;
+        let polled = poll(&app, &mut schedule.lock());
+        if let Some((tick, lag)) = polled {
+            publish(&app, tick, lag);
         }
     }
 }
 
-fn publish(app: &App, seq: u64, schedule: &Schedule) {
-    let lag = schedule.lag(seq, app.clock.now());
+/// The tick that is due and how late it is.
+fn poll(app: &App, schedule: &mut Schedule) -> Option<(u64, Duration)> {
+    let (now, missed) = (app.clock.now(), schedule.missed());
+    let tick = schedule.poll(now)?;
+    app.metrics.ticks_missed.add(schedule.missed() - missed);
+    Some((tick, schedule.lag(tick, now)))
+}
+
+fn publish(app: &App, seq: u64, lag: Duration) {
     app.metrics.tick_lag_seconds.set(lag.as_secs_f64());
     match serde_json::to_string(&frame(app, seq, lag)) {
         Ok(text) => app.hub.publish(text),

@@ -17,7 +17,7 @@ pub(crate) async fn view(app: App, socket: WebSocket) {
     let _viewer = Viewer::enter(&app.metrics.viewers);
     let (mut sink, mut stream) = socket.split();
     tokio::select! {
-        () = send_frames(&app, &mut sink) => {}
+        () = send_frames(&app, &mut sink) => return,
         () = until_gone(&mut stream) => return,
         () = app.shutdown.cancelled() => {}
     }

@@ -89,7 +89,7 @@ struct SimulatedProvider {
 
 impl Provider for SimulatedProvider {
     fn in_force(&self) -> ProviderInForce {
-        let model_id = if self.reduced.load(Ordering::Relaxed) { "simulated-small" } else { "simulated-large" };
+        let model_id = if self.reduced.load(Ordering::Relaxed) { "small" } else { "large" };
         ProviderInForce { provider: "simulated".into(), model_id: model_id.into(), vad_enabled: false }
     }
 

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use tachograph_core::wire::{
     StatusState, decode_client_message,
 };
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
@@ -26,6 +28,11 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// A server that ends gives its sessions less time than a client that stops.
 const SHUTDOWN_DRAIN_MAX: Duration = Duration::from_secs(6);
+/// A connection without a session is not kept for long.
+const START_MAX: Duration = Duration::from_secs(30);
+/// A client that was slow but allowed for still gets its receipt.
+const RECEIPT_MAX: Duration = Duration::from_secs(10);
+const LOST: &str = "the connection was lost";
 const NORMAL: u16 = 1000;
 const GOING_AWAY: u16 = 1001;
 
@@ -49,6 +56,7 @@ struct Connection<S> {
     stream: S,
     errors: ErrorBudget,
     session: Option<Arc<LiveSession>>,
+    opened: Instant,
 }
 
 /// Why nothing more is read.
@@ -63,15 +71,16 @@ enum Ending {
 impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
     fn open(app: App, outbox: Arc<Outbox>, stream: S) -> Self {
         app.metrics.defaults.connections.inc();
-        Self { app, outbox, stream, errors: ErrorBudget::default(), session: None }
+        Self { app, outbox, stream, errors: ErrorBudget::default(), session: None, opened: Instant::now() }
     }
 
     async fn run(mut self, mut writer: tokio::task::JoinHandle<()>) {
         self.outbox.push(ServerMessage::Status(Status::new(StatusState::Connected, "Connected")));
         let ending = self.read().await;
         let is_gone = matches!(ending, Ending::Gone(_));
+        let goodbye_max = if matches!(ending, Ending::Stopped) { RECEIPT_MAX } else { GOODBYE_MAX };
         self.end(ending).await;
-        if is_gone || timeout(GOODBYE_MAX, &mut writer).await.is_err() {
+        if is_gone || timeout(goodbye_max, &mut writer).await.is_err() {
             writer.abort();
         }
         if !is_gone {
@@ -95,13 +104,15 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
         loop {
             let message = tokio::select! {
                 () = self.app.shutdown.cancelled() => return Ending::ShuttingDown,
-                () = self.outbox.broken.cancelled() => return self.cut_off(),
+                () = self.outbox.not_read.cancelled() => return self.cut_off(),
+                () = self.outbox.lost.cancelled() => return Ending::Gone(LOST),
+                () = start_overdue(self.session.is_none(), self.opened) => return start_too_late(),
                 message = timeout(SILENCE_MAX, self.stream.next()) => message,
             };
             let outcome = match message {
                 Ok(Some(Ok(message))) => self.take(message),
                 Ok(Some(Err(error))) => return transport_ending(error),
-                Ok(None) => return Ending::Gone("the connection was lost"),
+                Ok(None) => return Ending::Gone(LOST),
                 Err(_) => return Ending::Gone("the client was silent for too long"),
             };
             match outcome {
@@ -126,7 +137,7 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
             Message::Text(text) if text.len() > self.app.options.message_bytes_max => Ok(Some(too_large())),
             Message::Binary(frame) if frame.len() > self.app.options.message_bytes_max => Ok(Some(too_large())),
             Message::Text(text) => self.take_text(&text),
-            Message::Binary(frame) => self.take_binary(frame).map(|()| None),
+            Message::Binary(frame) => self.take_binary(&frame).map(|()| None),
             Message::Close(_) => Ok(Some(Ending::ClosedByClient)),
             Message::Ping(_) | Message::Pong(_) => Ok(None),
         }
@@ -141,10 +152,11 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
         Ok(None)
     }
 
-    fn take_binary(&mut self, mut frame: Bytes) -> Result<(), DecodeError> {
+    fn take_binary(&mut self, frame: &[u8]) -> Result<(), DecodeError> {
         let session = self.started()?;
-        let header = AudioHeader::decode(&frame)?;
-        session.receive(header.source, frame.split_off(header.length))
+        let header = AudioHeader::decode(frame)?;
+        // A copy: what came shares the memory of everything that was read with it.
+        session.receive(header.source, Bytes::copy_from_slice(&frame[header.length..]))
     }
 
     fn started(&self) -> Result<&Arc<LiveSession>, DecodeError> {
@@ -200,7 +212,7 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
     // ---- ending
 
     async fn end(&mut self, ending: Ending) {
-        let session = self.session.take();
+        let session = self.session.clone();
         match ending {
             Ending::Stopped => {
                 drain(session, self.app.options.drain).await;
@@ -228,13 +240,18 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
                 abandon(session).await;
             }
         }
+        self.session = None;
     }
 }
 
-/// A connection is counted where it ends, however it ends; a session does not outlive it.
+/// A connection is counted where it ends, however it ends; neither its session nor its writer outlives it.
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         self.app.metrics.defaults.disconnects.inc();
+        // Nothing is sent after a close: this is for a connection that failed before its own.
+        let message = Cow::Borrowed("the server failed; connect again");
+        self.outbox.push(ServerMessage::Error(ErrorMessage { code: ErrorCode::Internal, message, fatal: true }));
+        self.outbox.close(ErrorCode::Internal.close_code(), ErrorCode::Internal.as_str());
         if let (Some(session), Ok(runtime)) = (self.session.take(), Handle::try_current()) {
             runtime.spawn(async move { session.abandon().await });
         }
@@ -251,6 +268,15 @@ async fn abandon(session: Option<Arc<LiveSession>>) {
     if let Some(session) = session {
         session.abandon().await;
     }
+}
+
+/// Never done once the session has started.
+async fn start_overdue(waits: bool, opened: Instant) {
+    if waits { sleep_until(opened + START_MAX).await } else { pending().await }
+}
+
+fn start_too_late() -> Ending {
+    Ending::Fatal(DecodeError::new(ErrorCode::NotStarted, "send start within 30 s of connecting"))
 }
 
 fn too_large() -> Ending {
@@ -278,6 +304,6 @@ fn transport_ending(error: axum::Error) -> Ending {
         Some(tungstenite::Error::Utf8(_)) => {
             Ending::Fatal(DecodeError::new(ErrorCode::InvalidJson, "a text message must be UTF-8"))
         }
-        _ => Ending::Gone("the connection was lost"),
+        _ => Ending::Gone(LOST),
     }
 }

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tachograph_core::wire::SourceName;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::live::LiveSession;
 use crate::provider::Provider;
@@ -19,7 +19,8 @@ pub(super) type ProviderInUse = Arc<Mutex<Option<Arc<dyn Provider>>>>;
 
 /// Asks a source's provider for its health each second, so that no tick has to wait for the answer.
 pub(super) async fn probe(session: Arc<LiveSession>, source: SourceName, in_use: ProviderInUse) {
-    let mut questions = interval(EVERY);
+    // The worker makes the provider meanwhile.
+    let mut questions = interval_at(Instant::now() + EVERY, EVERY);
     questions.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         questions.tick().await;

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tachograph_core::session::{Chunk, ChunkResult, Level, ProviderInForce, ProviderPhase, Session, TickTally};
 use tachograph_core::time::{Moment, Schedule};
 use tachograph_core::wire::{
-    DecodeError, ErrorMessage, FinalSummary, Identity, Receipt, ServerMessage, SessionPhase, SessionState, SourceName,
-    SourceReceipt, Start, Status, StatusState, Tally, rounded,
+    DecodeError, ErrorCode, ErrorMessage, FinalSummary, Identity, Receipt, ServerMessage, SessionPhase, SessionState,
+    SourceName, SourceReceipt, Start, Status, StatusState, Tally, rounded,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -118,6 +118,12 @@ impl LiveSession {
         self.with_model(|model| model.next_chunk(source, flush, now))
     }
 
+    /// Prepares the next chunk while the provider works on the one before.
+    pub(super) fn fill_chunk(&self, source: SourceName) {
+        let now = self.app.clock.now();
+        self.with_model(|model| model.fill_chunk(source, now));
+    }
+
     pub(super) fn end_chunk(&self, source: SourceName, chunk: &Chunk, result: Option<ChunkResult>) {
         let now = self.app.clock.now();
         self.with_model(|model| model.end_chunk(source, chunk, result, now));
@@ -163,10 +169,9 @@ impl LiveSession {
         self.outbox.push(ServerMessage::Status(status));
     }
 
-    pub(super) fn tell_error(&self, error: DecodeError) {
-        self.app.metrics.count_error(error.code);
-        let DecodeError { code, message } = error;
-        self.outbox.push(ServerMessage::Error(ErrorMessage { code, message, fatal: false }));
+    /// Tells of a fault that is not the client's.
+    pub(super) fn tell_fault(&self, code: ErrorCode, message: &'static str) {
+        self.outbox.push(ServerMessage::Error(ErrorMessage { code, message: message.into(), fatal: false }));
     }
 
     // ---- ticks
@@ -182,7 +187,10 @@ impl LiveSession {
         if let Some(hook) = &self.app.options.tick_hook {
             hook(&self.identity, tick);
         }
-        let figures = self.with_model(|model| model.tick(tick, now, unix_seconds()));
+        // In one go, so that nothing comes between a tick and its messages, and none after the receipt.
+        let mut model = self.model.lock();
+        let figures = model.tick(tick, now, unix_seconds());
+        model.take_statuses().into_iter().for_each(|status| self.tell(status));
         figures.iter().filter(|figures| figures.degrade_level.is_none()).for_each(|figures| {
             tracing::debug!(source = %figures.source, "no degrade status: the ladder is off");
             self.app.metrics.degrade_status_unavailable.inc();
@@ -210,7 +218,7 @@ impl LiveSession {
     }
 
     fn tick_tally(&self) -> TickTally {
-        let (sent, conflated) = self.outbox.metrics_tally();
+        let (sent, conflated) = self.outbox.tick_tally();
         let ticks = self.ticks.lock();
         TickTally { sent, conflated, missed: ticks.schedule.missed() + ticks.failed }
     }
@@ -256,8 +264,10 @@ impl LiveSession {
         abort(workers).await;
         let attendants = std::mem::take(&mut *self.attendants.lock());
         abort(attendants).await;
-        let (ticks, now) = (self.tick_tally(), self.app.clock.now());
-        let receipt = self.model.lock().end(self.identity.clone(), ticks, now);
+        let receipt = {
+            let mut model = self.model.lock();
+            model.end(self.identity.clone(), self.tick_tally(), self.app.clock.now())
+        };
         self.app.sessions.leave(self.key);
         log_receipt(&receipt);
         receipt

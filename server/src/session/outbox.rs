@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tachograph_core::instrument::Counter;
-use tachograph_core::wire::{Envelope, Identity, ServerMessage};
+use tachograph_core::wire::{Envelope, Identity, Metrics, ServerMessage};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +18,10 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
     changed: Notify,
     conflated_total: Counter,
-    /// Cancelled when the client cannot be written to: it does not read, or is gone.
-    pub(crate) broken: CancellationToken,
+    /// Cancelled when the client does not read what is sent.
+    pub(super) not_read: CancellationToken,
+    /// Cancelled when the connection cannot be written to.
+    pub(super) lost: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -27,8 +29,8 @@ struct State {
     identity: Arc<Identity>,
     waiting: VecDeque<Waiting>,
     last_seq: u64,
-    metrics: u64,
-    conflated: u64,
+    ticks: TickCount,
+    conflated: TickCount,
     closing: Option<Closing>,
 }
 
@@ -56,7 +58,13 @@ pub(super) enum Outgoing {
 impl Outbox {
     /// An empty outbox that adds what it conflates to `conflated_total`.
     pub(crate) fn new(conflated_total: Counter) -> Self {
-        Self { state: Mutex::default(), changed: Notify::new(), conflated_total, broken: CancellationToken::new() }
+        Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            conflated_total,
+            not_read: CancellationToken::new(),
+            lost: CancellationToken::new(),
+        }
     }
 
     /// Whose the messages are from now on.
@@ -70,12 +78,12 @@ impl Outbox {
         if state.closing.is_some() {
             return;
         }
-        if let ServerMessage::Metrics(_) = message {
-            state.metrics += 1;
-            self.conflated_total.add(state.conflate(&message));
+        if let ServerMessage::Metrics(figures) = &message {
+            state.ticks.count(figures.tick);
+            self.conflated_total.add(state.conflate(figures));
         }
         if state.waiting.len() >= WAITING_MAX {
-            self.broken.cancel();
+            self.not_read.cancel();
             return;
         }
         state.last_seq += 1;
@@ -112,28 +120,42 @@ impl Outbox {
         }
     }
 
-    /// Metrics messages sent, or about to be, and conflated.
-    pub(super) fn metrics_tally(&self) -> (u64, u64) {
+    /// Ticks sent, or about to be, and conflated.
+    pub(super) fn tick_tally(&self) -> (u64, u64) {
         let state = self.state.lock();
-        (state.metrics - state.conflated, state.conflated)
+        (state.ticks.total - state.conflated.total, state.conflated.total)
+    }
+}
+
+/// Counts ticks by the messages of their sources.
+#[derive(Debug, Default)]
+struct TickCount {
+    newest: u64,
+    total: u64,
+}
+
+impl TickCount {
+    fn count(&mut self, tick: u64) {
+        if tick > self.newest {
+            self.newest = tick;
+            self.total += 1;
+        }
     }
 }
 
 impl State {
     /// Removes older metrics of the same source. Returns how many those were.
-    fn conflate(&mut self, newer: &ServerMessage) -> u64 {
-        let before = self.waiting.len();
-        self.waiting.retain(|older| !is_same_source(&older.message, newer));
-        let conflated = (before - self.waiting.len()) as u64;
-        self.conflated += conflated;
-        conflated
-    }
-}
-
-fn is_same_source(older: &ServerMessage, newer: &ServerMessage) -> bool {
-    match (older, newer) {
-        (ServerMessage::Metrics(older), ServerMessage::Metrics(newer)) => older.source == newer.source,
-        _ => false,
+    fn conflate(&mut self, newer: &Metrics) -> u64 {
+        let Self { waiting, conflated, .. } = self;
+        let before = waiting.len();
+        waiting.retain(|older| match &older.message {
+            ServerMessage::Metrics(older) if older.source == newer.source => {
+                conflated.count(older.tick);
+                false
+            }
+            _ => true,
+        });
+        (before - waiting.len()) as u64
     }
 }
 
@@ -184,7 +206,7 @@ mod tests {
         let outbox = Outbox::new(Counter::default());
         [status(), metrics(1), status(), metrics(2), status()].into_iter().for_each(|message| outbox.push(message));
         assert_eq!(seqs(&outbox), [1, 3, 4, 5]);
-        assert_eq!(outbox.metrics_tally(), (1, 1));
+        assert_eq!(outbox.tick_tally(), (1, 1));
         assert_eq!(outbox.conflated_total.value(), 1);
     }
 
@@ -192,9 +214,9 @@ mod tests {
     fn a_client_that_does_not_read_is_told_apart_from_a_slow_one() {
         let outbox = Outbox::new(Counter::default());
         (0..10_000).for_each(|tick| outbox.push(metrics(tick)));
-        assert!(!outbox.broken.is_cancelled());
+        assert!(!outbox.not_read.is_cancelled());
         (0..WAITING_MAX).for_each(|_| outbox.push(status()));
-        assert!(outbox.broken.is_cancelled());
+        assert!(outbox.not_read.is_cancelled());
         assert_eq!(outbox.state.lock().waiting.len(), WAITING_MAX);
     }
 

@@ -1,9 +1,11 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tachograph_core::session::{Chunk, ChunkResult, Level, ProviderPhase, Voice};
-use tachograph_core::wire::{DecodeError, ErrorCode, SourceName, Status, StatusState};
+use tachograph_core::wire::{ErrorCode, SourceName, Status, StatusState};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -29,6 +31,8 @@ pub(super) struct Worker {
     /// Audio came, or the level may have changed.
     wake: Arc<Notify>,
     in_use: ProviderInUse,
+    /// What the provider in use was told.
+    quality: Option<Quality>,
     on_fallback: bool,
     failures: u32,
     restarts: u32,
@@ -49,6 +53,7 @@ impl Worker {
             source,
             wake,
             in_use: Arc::new(Mutex::new(None)),
+            quality: None,
             on_fallback: false,
             failures: 0,
             restarts: 0,
@@ -62,20 +67,25 @@ impl Worker {
 
     /// Works until the session drains and nothing is left, or nothing can be done about it.
     pub(super) async fn run(mut self) {
-        while let Some(provider) = self.provider().await {
-            let Some(chunk) = self.next_chunk().await else { return };
+        while let Some((provider, chunk)) = self.next_job().await {
             self.process(provider, chunk).await;
         }
     }
 
-    async fn next_chunk(&self) -> Option<Chunk> {
+    /// The next chunk, and the provider that the source's level calls for by then.
+    async fn next_job(&mut self) -> Option<(Arc<dyn Provider>, Chunk)> {
         loop {
-            let draining = self.session.draining.is_cancelled();
-            let chunk = self.session.next_chunk(self.source, draining);
-            if chunk.is_some() || draining {
-                return chunk;
+            let provider = self.provider().await?;
+            self.follow_quality(&*provider);
+            if self.quality.is_none() {
+                continue;
             }
-            self.wait_for_news().await;
+            let draining = self.session.draining.is_cancelled();
+            match self.session.next_chunk(self.source, draining) {
+                Some(chunk) => return Some((provider, chunk)),
+                None if draining => return None,
+                None => self.wait_for_news().await,
+            }
         }
     }
 
@@ -123,7 +133,32 @@ impl Worker {
         if self.wants_fallback() != self.on_fallback {
             self.on_fallback = !self.on_fallback;
             (self.failures, self.restarts) = (0, 0);
-            *self.in_use.lock() = None;
+            self.let_go();
+        }
+    }
+
+    fn let_go(&mut self) {
+        *self.in_use.lock() = None;
+        self.quality = None;
+    }
+
+    /// Tells the provider how well to work when that changes, and the session what is in force then.
+    fn follow_quality(&mut self, provider: &dyn Provider) {
+        let reduced = self.session.level(self.source) >= Level::Degrade;
+        let quality = if reduced { Quality::Reduced } else { Quality::Full };
+        if self.quality == Some(quality) {
+            return;
+        }
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            provider.set_quality(quality);
+            provider.in_force()
+        }));
+        match told {
+            Ok(in_force) => {
+                self.session.set_provider(self.source, in_force);
+                self.quality = Some(quality);
+            }
+            Err(_) => self.restart("it panicked"),
         }
     }
 
@@ -148,22 +183,32 @@ impl Worker {
     }
 
     async fn open(&mut self) {
-        match timeout(OPEN_MAX, self.factory().open(self.source)).await {
-            Ok(Ok(provider)) => {
-                self.session.set_provider(self.source, provider.in_force());
-                self.session.set_provider_phase(self.source, ProviderPhase::Idle);
+        let opened = AssertUnwindSafe(async { self.factory().open(self.source).await }).catch_unwind();
+        match timeout(OPEN_MAX, opened).await {
+            Ok(Ok(Ok(provider))) => {
                 *self.in_use.lock() = Some(provider);
+                if self.restarts > 0 {
+                    self.session.app.metrics.provider_restarts.inc();
+                }
+                self.set_phase(ProviderPhase::Idle);
             }
-            Ok(Err(error)) => self.restart(&error.to_string()),
+            Ok(Ok(Err(error))) => self.restart(&error.to_string()),
+            Ok(Err(_)) => self.restart("it panicked"),
             Err(_) => self.restart("it could not be made in time"),
+        }
+    }
+
+    /// A provider that failed counts as well again only when a chunk went well.
+    fn set_phase(&self, phase: ProviderPhase) {
+        if self.restarts == 0 {
+            self.session.set_provider_phase(self.source, phase);
         }
     }
 
     /// Lets go of a provider that failed. It is made anew after a pause that grows.
     fn restart(&mut self, reason: &str) {
-        *self.in_use.lock() = None;
+        self.let_go();
         (self.failures, self.restarts) = (0, self.restarts.saturating_add(1));
-        self.session.app.metrics.provider_restarts.inc();
         tracing::warn!(source = %self.source, reason, restart = self.restarts, "the provider failed");
         if self.restarts <= RESTARTS_MAX {
             self.session.set_provider_phase(self.source, ProviderPhase::Restarting);
@@ -179,7 +224,7 @@ impl Worker {
         if !std::mem::replace(&mut self.failure_told, true) {
             self.tell(StatusState::Error, "The provider failed");
             let message = "the provider failed; audio is dropped until it works again";
-            self.session.tell_error(DecodeError::new(ErrorCode::ProviderFailed, message));
+            self.session.tell_fault(ErrorCode::ProviderFailed, message);
         }
     }
 
@@ -190,12 +235,8 @@ impl Worker {
     // ---- one chunk
 
     async fn process(&mut self, provider: Arc<dyn Provider>, chunk: Chunk) {
-        let reduced = self.session.level(self.source) >= Level::Degrade;
-        provider.set_quality(if reduced { Quality::Reduced } else { Quality::Full });
-        self.session.set_provider(self.source, provider.in_force());
-        self.session.set_provider_phase(self.source, ProviderPhase::Running);
-        let outcome = self.run_provider(provider, chunk.clone()).await;
-        self.session.set_provider_phase(self.source, ProviderPhase::Idle);
+        self.set_phase(ProviderPhase::Running);
+        let outcome = self.fill_next_chunk_until(self.run_provider(provider, chunk.clone())).await;
         match outcome {
             Ok(result) => {
                 self.session.end_chunk(self.source, &chunk, Some(result));
@@ -204,6 +245,19 @@ impl Worker {
             Err(failure) => {
                 self.session.end_chunk(self.source, &chunk, None);
                 self.count_failure(&failure);
+            }
+        }
+        self.set_phase(ProviderPhase::Idle);
+    }
+
+    async fn fill_next_chunk_until<T>(&self, done: impl Future<Output = T>) -> T {
+        tokio::pin!(done);
+        loop {
+            self.session.fill_chunk(self.source);
+            tokio::select! {
+                biased;
+                result = &mut done => return result,
+                () = self.wake.notified() => {}
             }
         }
     }

@@ -14,12 +14,20 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 
 /// Writes what the outbox holds until it is closed or the client cannot be written to.
 pub(super) async fn write(sink: impl Sink<Message> + Unpin, outbox: Arc<Outbox>) {
-    if write_until_closed(sink, &outbox).await.is_none() {
-        outbox.broken.cancel();
+    match write_until_closed(sink, &outbox).await {
+        Ok(()) => {}
+        Err(Unwritable::Lost) => outbox.lost.cancel(),
+        Err(Unwritable::NotRead) => outbox.not_read.cancel(),
     }
 }
 
-async fn write_until_closed(mut sink: impl Sink<Message> + Unpin, outbox: &Outbox) -> Option<()> {
+/// Why nothing more can be written.
+enum Unwritable {
+    Lost,
+    NotRead,
+}
+
+async fn write_until_closed(mut sink: impl Sink<Message> + Unpin, outbox: &Outbox) -> Result<(), Unwritable> {
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Skip);
     pings.tick().await;
@@ -35,8 +43,9 @@ async fn write_until_closed(mut sink: impl Sink<Message> + Unpin, outbox: &Outbo
     }
 }
 
-async fn send(sink: &mut (impl Sink<Message> + Unpin), message: Message) -> Option<()> {
-    timeout(WRITE_MAX, sink.send(message)).await.ok()?.ok()
+async fn send(sink: &mut (impl Sink<Message> + Unpin), message: Message) -> Result<(), Unwritable> {
+    let sent = timeout(WRITE_MAX, sink.send(message)).await.map_err(|_| Unwritable::NotRead)?;
+    sent.map_err(|_| Unwritable::Lost)
 }
 
 impl From<Closing> for Message {

@@ -57,12 +57,12 @@ impl Figure {
         match self {
             Self::Fill => "The larger of bytes and frames waiting, each by its bound",
             Self::Backlog => "Audio waiting in the queue",
-            Self::Inference => "Mean time inside the provider over the last 10 chunks",
+            Self::Inference => "Mean time inside the provider over the last 10 chunks; in all: with waiting for it",
             Self::Realtime => "Time inside the provider by audio time; from 1 on it falls behind",
             Self::Drops => "Frames dropped since start",
             Self::Level => "How much the source does without to keep up",
-            Self::Voice => "Share of voice in the newest chunk",
-            Self::Received => "Audio received since start",
+            Self::Voice => "Share of voice in the newest chunk; below: chunks with voice",
+            Self::Received => "Audio received since start; below: chunks processed",
         }
     }
 
@@ -114,12 +114,12 @@ impl Figure {
         match self {
             Self::Fill => format!("{} frames", count(metrics.queue_depth)),
             Self::Backlog => format!("of {}", seconds(metrics.max_backlog_seconds)),
-            Self::Inference => format!("{} with waiting", millis(metrics.avg_processing_ms)),
-            Self::Realtime => metrics.rtf_avg_10s.map(|mean| format!("{mean:.2} in 10 s")).unwrap_or_default(),
+            Self::Inference => format!("{} in all", millis(metrics.avg_processing_ms)),
+            Self::Realtime => metrics.rtf_avg_10s.map(|mean| format!("{mean:.2} over 10 s")).unwrap_or_default(),
             Self::Drops => format!("{} in 10 s", count(metrics.dropped_chunks_last_10s)),
             Self::Level => metrics.degrade_level.map(sacrifice).unwrap_or_default().into(),
-            Self::Voice => format!("{} of all chunks", percent(metrics.speech_ratio)),
-            Self::Received => format!("{} chunks done", count(metrics.total_chunks_processed)),
+            Self::Voice => format!("{} of chunks", percent(metrics.speech_ratio)),
+            Self::Received => format!("{} chunks", count(metrics.total_chunks_processed)),
         }
     }
 

@@ -15,14 +15,14 @@ pub fn count(value: u64) -> String {
     text
 }
 
-/// A figure with at most so many decimals as its size makes worth reading: `0.42`, `31.5`, `812`.
+/// A figure with at most so many decimals as its size makes worth reading: `2`, `0.42`, `31.5`, `812`.
 fn plain(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".into(),
-        size if size < 10.0 => format!("{value:.2}"),
-        size if size < 100.0 => format!("{value:.1}"),
-        size if size < 1e15 && value > 0.0 => count(value.round() as u64),
-        _ => format!("{value:.0}"),
+    let size = value.abs();
+    match () {
+        () if (0.0..1e15).contains(&value) && (size >= 100.0 || value.fract() == 0.0) => count(value.round() as u64),
+        () if size >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
+        () if size >= 10.0 => format!("{value:.1}"),
+        () => format!("{value:.2}"),
     }
 }
 
@@ -45,7 +45,7 @@ pub fn millis(value: f64) -> String {
     }
 }
 
-/// Bytes in decimal units: `640 B`, `64.0 kB`, `1.92 MB`.
+/// Bytes in decimal units: `640 B`, `64.2 kB`, `1.92 MB`.
 pub(super) fn bytes(value: f64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut size = value;
@@ -71,14 +71,13 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A figure in a family's own unit.
+/// A figure of a family in its unit; one that has no short form stands in the family's head.
 pub(super) fn measure(value: f64, unit: &str) -> String {
     match unit {
         "ms" => millis(value),
         "s" => seconds(value),
         "bytes" => bytes(value),
-        "" => plain(value),
-        unit => format!("{} {unit}", plain(value)),
+        _ => plain(value),
     }
 }
 
@@ -113,7 +112,7 @@ mod tests {
         assert_eq!(spaced(&millis(1812.4)), "1 812 ms");
         assert_eq!(spaced(&millis(12_300.0)), "12.3 s");
         assert_eq!(spaced(&bytes(640.0)), "640 B");
-        assert_eq!(spaced(&bytes(64_000.0)), "64.0 kB");
+        assert_eq!(spaced(&bytes(64_000.0)), "64 kB");
         assert_eq!(spaced(&bytes(999_700.0)), "1.00 MB");
         assert_eq!(spaced(&percent(0.426)), "43 %");
     }
@@ -131,12 +130,13 @@ mod tests {
     fn what_is_unknown_is_a_dash() {
         assert_eq!(rate(None, "bytes"), "–");
         assert_eq!(rate(Some(3.2), ""), "3.20/s");
-        assert_eq!(spaced(&rate(Some(32_000.0), "bytes")), "32.0 kB/s");
+        assert_eq!(spaced(&rate(Some(32_000.0), "bytes")), "32 kB/s");
     }
 
     #[test]
-    fn measures_carry_the_familys_unit() {
-        assert_eq!(measure(12.0, "frames"), "12.0 frames");
+    fn measures_carry_a_short_unit() {
+        assert_eq!(measure(12.0, "frames"), "12");
+        assert_eq!(measure(0.25, ""), "0.25");
         assert_eq!(measure(-250.0, ""), "-250");
         assert_eq!(measure(0.0, ""), "0");
         assert_eq!(spaced(&measure(0.5, "s")), "0.50 s");

@@ -18,7 +18,7 @@ pub type Labels = BTreeMap<String, String>;
 pub struct Panel {
     /// As the registry orders them, by name.
     pub families: Vec<Family>,
-    /// Families beyond the bound, not shown.
+    /// Families beyond the bound or named twice, not shown.
     pub unlisted: usize,
     /// Values that the registry refused.
     pub refused_values: u64,
@@ -39,7 +39,7 @@ pub struct Family {
     pub help: String,
     /// As the registry orders them, by labels.
     pub series: Vec<Series>,
-    /// Series beyond the bound, not shown.
+    /// Series beyond the bound or named twice, not shown.
     pub unlisted: usize,
 }
 
@@ -59,10 +59,15 @@ impl Panel {
     #[must_use]
     pub fn next(&self, registry: RegistrySnapshot, elapsed: Option<f64>) -> Self {
         let RegistrySnapshot { families, refused_values, overflowed_series } = registry;
-        let unlisted = families.len().saturating_sub(FAMILIES_MAX);
-        let shown = families.into_iter().take(FAMILIES_MAX);
-        let families = shown.map(|family| Family::after(self, family, elapsed)).collect();
-        Self { families, unlisted, refused_values, overflowed_series }
+        let mut next = Self { families: Vec::new(), unlisted: 0, refused_values, overflowed_series };
+        for family in families {
+            if next.families.len() < FAMILIES_MAX && next.family(&family.name).is_none() {
+                next.families.push(Family::after(self, family, elapsed));
+            } else {
+                next.unlisted += 1;
+            }
+        }
+        next
     }
 
     /// One family.
@@ -91,14 +96,22 @@ impl Family {
     fn after(before: &Panel, snapshot: FamilySnapshot, elapsed: Option<f64>) -> Self {
         let FamilySnapshot { name, kind, unit, help, series } = snapshot;
         let before = before.family(&name);
-        let unlisted = series.len().saturating_sub(SERIES_MAX);
-        let shown = series.into_iter().take(SERIES_MAX);
-        let series = shown.map(|SeriesSnapshot { labels, value }| {
+        let mut family = Self { name, kind, unit, help, series: Vec::new(), unlisted: 0 };
+        for SeriesSnapshot { labels, value } in series {
             let growth = before.and_then(|family| family.series(&labels)?.growth_to(&value));
             let rate = growth.zip(elapsed).map(|(growth, span)| growth as f64 / span);
-            Series { labels, value, rate }
-        });
-        Self { name, kind, unit, help, series: series.collect(), unlisted }
+            family.add(Series { labels, value, rate });
+        }
+        family
+    }
+
+    /// Takes a series unless it is one too many or there already.
+    fn add(&mut self, series: Series) {
+        if self.series.len() < SERIES_MAX && self.series(&series.labels).is_none() {
+            self.series.push(series);
+        } else {
+            self.unlisted += 1;
+        }
     }
 }
 
@@ -207,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_named_twice_is_shown_once() {
+        let mut registry = frame("e", 1, &[]).registry;
+        let family = &mut registry.families[0];
+        family.series.push(family.series[0].clone());
+        let twice = family.clone();
+        registry.families.push(twice);
+        let panel = Panel::default().next(registry, None);
+        assert_eq!((panel.families.len(), panel.unlisted), (1, 1));
+        assert_eq!((panel.families[0].series.len(), panel.families[0].unlisted), (1, 1));
+    }
+
+    #[test]
     fn labels_are_one_line() {
         let labels = Labels::from([("source".into(), "mic".into()), ("route".into(), "/".into())]);
         assert_eq!(label_text(&labels), "route=/,source=mic");
@@ -226,6 +251,6 @@ mod tests {
     #[test]
     fn a_gauge_keeps_its_digits() {
         let series = Series { labels: mic(), value: Value::Gauge(3.0), rate: None };
-        assert_eq!((series.raw(), series.text("frames")), ("3.0".into(), "3.00 frames".into()));
+        assert_eq!((series.raw(), series.text("frames")), ("3.0".into(), "3".into()));
     }
 }

@@ -13,6 +13,7 @@ const ENDED_KEPT: Duration = Duration::from_secs(30);
 /// All that the page knows. One frame after another goes in; everything shown comes out.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
+    frames: u64,
     head: Option<Head>,
     sessions: Vec<Session>,
     ids_given: u64,
@@ -72,8 +73,14 @@ impl Store {
         self.skipped = self.skipped.saturating_add(skipped);
         self.panel = self.panel.next(registry, elapsed);
         self.follow(sessions, skipped, timestamp, now);
+        self.frames += 1;
         self.head = Some(Head { epoch, seq, timestamp, received: now, server });
         true
+    }
+
+    /// Frames taken.
+    pub fn frames(&self) -> u64 {
+        self.frames
     }
 
     /// The shown frame, if one came.

@@ -5,6 +5,7 @@
 
 mod failure;
 pub mod header;
+pub mod list;
 pub mod notice;
 pub mod registry;
 pub mod sessions;
@@ -48,9 +49,16 @@ pub fn App(
     }
 }
 
-/// The page's signals; `App` provides them to all that is inside it.
+/// The page's signals, from the nearest element around that provides them.
 fn signals() -> Signals {
     use_context().unwrap_or_default()
+}
+
+/// The same for a part of the page that there are many of, and for all that is inside it.
+fn branch() -> Signals {
+    let branch = signals().branch();
+    provide_context(branch);
+    branch
 }
 
 /// A heading, with their age beside it while the figures below are stale.

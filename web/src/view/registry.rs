@@ -2,22 +2,21 @@
 
 use leptos::prelude::*;
 
-use super::{Heading, signals};
+use super::list::{Key, list};
+use super::{Heading, branch, signals};
 use crate::state::{Family, HEIGHT, Labels, Panel, Series, bars, bucket_text, count, label_text};
 
 /// The registry: a card a family, a line a series.
 #[component]
 pub fn RegistrySection() -> impl IntoView {
     let signals = signals();
-    let names =
-        signals.read(|store| store.panel().families.iter().map(|family| family.name.clone()).collect::<Vec<_>>());
+    let cards =
+        signals.read(|store| store.panel().families.iter().map(|family| Key::Family(family.name.clone())).collect());
     view! {
         <section id="registry" aria-labelledby="registry-title">
             <Heading id="registry-title" title="Registry" />
             <div class="families figures">
-                <For each=move || names.get() key=String::clone let:name>
-                    <FamilyCard name />
-                </For>
+                {list(cards)}
             </div>
             <p class="aside">{signals.read(|store| aside(store.panel()))}</p>
         </section>
@@ -33,37 +32,35 @@ fn aside(panel: &Panel) -> String {
     format!("Values refused for not being finite: {refused}. Series folded into overflow series: {folded}.{unlisted}")
 }
 
+/// A family: what it is, then its series.
 #[component]
-fn FamilyCard(
+pub fn FamilyCard(
     /// Which one.
     name: String,
 ) -> impl IntoView {
-    let signals = signals();
+    let signals = branch();
     let (title, of) = (name.clone(), name.clone());
     let read = move |read: fn(&Family) -> String| {
         let name = of.clone();
         signals.read(move |store| store.panel().family(&name).map(read).unwrap_or_default())
     };
     let of = name.clone();
-    let labels = signals.read(move |store| store.panel().family(&of).map(all_labels).unwrap_or_default());
-    let family = name.clone();
+    let lines = signals.read(move |store| store.panel().family(&of).map(lines).unwrap_or_default());
     view! {
         <article class="family" data-testid="family" data-family=name>
             <h3>{title}</h3>
             <span class="kind">{read(Family::kind_text)}</span>
             <p>{read(|family| family.help.clone())}</p>
             <ul>
-                <For each=move || labels.get() key=Labels::clone let:labels>
-                    <SeriesLine family=family.clone() labels />
-                </For>
+                {list(lines)}
             </ul>
             <p class="aside">{read(unlisted_text)}</p>
         </article>
     }
 }
 
-fn all_labels(family: &Family) -> Vec<Labels> {
-    family.series.iter().map(|series| series.labels.clone()).collect()
+fn lines(family: &Family) -> Vec<Key> {
+    family.series.iter().map(|series| Key::Series(family.name.clone(), series.labels.clone())).collect()
 }
 
 fn unlisted_text(family: &Family) -> String {
@@ -73,19 +70,14 @@ fn unlisted_text(family: &Family) -> String {
     }
 }
 
-#[component]
-fn SeriesLine(
-    /// Whose.
-    family: String,
-    /// Which one.
-    labels: Labels,
-) -> impl IntoView {
+/// A series: its labels and what was recorded.
+pub fn series_line(family: String, labels: &Labels) -> impl IntoView + use<> {
     let signals = signals();
-    let raw = signals.series(&family, &labels, |series, _| Some(series.raw()));
-    let text = signals.series(&family, &labels, Series::text);
-    let note = signals.series(&family, &labels, Series::note);
-    let buckets = buckets(&family, &labels);
-    let (line, told) = (label_text(&labels), label_text(&labels));
+    let raw = signals.series(&family, labels, |series, _| Some(series.raw()));
+    let text = signals.series(&family, labels, Series::text);
+    let note = signals.series(&family, labels, Series::note);
+    let buckets = buckets(&family, labels);
+    let (line, told) = (label_text(labels), label_text(labels));
     view! {
         <li data-testid="series" data-family=family data-labels=line data-value=raw>
             <span class="labels">{told}</span>

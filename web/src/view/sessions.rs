@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 use tachograph_core::wire::{SessionPhase, SessionState};
 
-use super::source::SourceRow;
+use super::list::{Key, list};
 use super::summary::Summary;
-use super::{Heading, signals};
+use super::{Heading, branch, signals};
 use crate::state::{Figure, RowKey, Session, Store, count, duration, millis};
 
 /// All sessions with their sources, a group of rows each.
@@ -48,7 +48,7 @@ fn untracked_text(store: &Store) -> String {
 
 #[component]
 fn SessionTable() -> impl IntoView {
-    let ids = signals().read(|store| store.sessions().iter().map(|session| session.id).collect::<Vec<_>>());
+    let groups = signals().read(|store| store.sessions().iter().map(|session| Key::Session(session.id)).collect());
     view! {
         <div class="table-scroll figures" role="region" aria-labelledby="sessions-title" tabindex="0">
             <table role="table">
@@ -60,9 +60,7 @@ fn SessionTable() -> impl IntoView {
                         {Figure::ALL.map(heading)}
                     </tr>
                 </thead>
-                <For each=move || ids.get() key=|id| *id let:id>
-                    <SessionGroup id />
-                </For>
+                {list(groups)}
             </table>
         </div>
     }
@@ -76,12 +74,13 @@ fn heading(figure: Figure) -> impl IntoView {
     }
 }
 
+/// A session: a line of its own, then its sources.
 #[component]
-fn SessionGroup(
+pub fn SessionGroup(
     /// Which one.
     id: u64,
 ) -> impl IntoView {
-    let signals = signals();
+    let signals = branch();
     let name = signals.session(id, |session| session.name().to_owned());
     let rows = signals.session(id, rows);
     view! {
@@ -90,6 +89,7 @@ fn SessionGroup(
             class="session"
             data-testid="session"
             data-session=name
+            on:contentvisibilityautostatechange=move |event| signals.sight(!is_skipped(&event))
             data-ended=signals.session(id, |session| session.ended.is_some().to_string())
         >
             <tr role="row" class="session-head">
@@ -102,16 +102,19 @@ fn SessionGroup(
                     </div>
                 </th>
             </tr>
-            <For each=move || rows.get() key=|key| *key let:key>
-                <SourceRow key />
-            </For>
+            {list(rows)}
         </tbody>
     }
 }
 
-fn rows(session: &Session) -> Vec<RowKey> {
-    let keys = session.state.sources.iter().map(|metrics| RowKey { session: session.id, source: metrics.source });
-    keys.collect()
+/// Whether the browser leaves an element out because it is out of sight; it tells so in an event.
+fn is_skipped(event: &web_sys::Event) -> bool {
+    js_sys::Reflect::get(event, &"skipped".into()).is_ok_and(|skipped| skipped.is_truthy())
+}
+
+fn rows(session: &Session) -> Vec<Key> {
+    let key = |source| Key::Source(RowKey { session: session.id, source });
+    session.state.sources.iter().map(|metrics| key(metrics.source)).collect()
 }
 
 /// What is to be said of a session as a whole, in a line.

@@ -90,7 +90,7 @@ fn figure_cell(figure: Figure, key: RowKey) -> impl IntoView {
 /// The last minutes of a figure. The cell's text says what matters, so readers by ear skip it.
 fn chart(figure: Figure, key: RowKey) -> impl IntoView {
     let signals = signals();
-    let scale = signals.source(key, move |source| figure.scale_text(source));
+    let scale = signals.picture(key, move |source| figure.scale_text(source));
     view! {
         <svg
             class="sparkline"
@@ -99,8 +99,8 @@ fn chart(figure: Figure, key: RowKey) -> impl IntoView {
             viewBox=format!("0 -4 {HISTORY_TICKS} {}", HEIGHT + 8)
         >
             <title>{scale}</title>
-            <path class="limit" d=signals.source(key, move |source| limit_line(figure, source)) />
-            <path class="line" d=signals.source(key, move |source| sparkline(figure, source)) />
+            <path class="limit" d=signals.picture(key, move |source| limit_line(figure, source)) />
+            <path class="line" d=signals.picture(key, move |source| sparkline(figure, source)) />
         </svg>
     }
 }

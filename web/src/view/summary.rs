@@ -35,7 +35,7 @@ fn named(place: usize) -> impl IntoView {
             title=read(|found| found.session)
         >
             <span class="clipped">{read(|found| found.session)}</span>
-            <span>{read(|found| format!(" {}: {}", found.key.source, found.trouble.words()))}</span>
+            <span>{read(|found| format!("{}: {}", found.key.source, found.trouble.words()))}</span>
         </a>
     }
 }

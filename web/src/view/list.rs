@@ -1,0 +1,36 @@
+//! Lists whose elements come and go.
+
+use leptos::prelude::*;
+
+use super::registry::{FamilyCard, series_line};
+use super::sessions::SessionGroup;
+use super::source::SourceRow;
+use crate::state::{Labels, RowKey};
+
+/// What an element of a list stands for. There is one kind of list for all of them, because the
+/// code that adds, moves and removes elements is large.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A session, by the page's own number.
+    Session(u64),
+    /// A source of a session.
+    Source(RowKey),
+    /// A family, by name.
+    Family(String),
+    /// A series of a family.
+    Series(String, Labels),
+}
+
+/// An element a key, in the keys' order; elements whose keys stay are kept.
+pub fn list(keys: Signal<Vec<Key>>) -> impl IntoView {
+    view! { <For each=move || keys.get() key=Key::clone children=element /> }
+}
+
+fn element(key: Key) -> AnyView {
+    match key {
+        Key::Session(id) => view! { <SessionGroup id /> }.into_any(),
+        Key::Source(key) => view! { <SourceRow key /> }.into_any(),
+        Key::Family(name) => view! { <FamilyCard name /> }.into_any(),
+        Key::Series(family, labels) => series_line(family, &labels).into_any(),
+    }
+}
