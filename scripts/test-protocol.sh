@@ -5,4 +5,4 @@ source "$(dirname "$0")/lib.sh"
 
 cd "$ROOT"
 say "protocol tests with a client in Node (about 4 minutes)"
-node --test --test-concurrency=16 tests/protocol/*.test.mjs
+node --test --test-concurrency=16 --test-reporter=spec tests/protocol/*.test.mjs

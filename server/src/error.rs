@@ -10,6 +10,10 @@ use serde::Serialize;
 pub(crate) enum ApiError {
     /// No such address.
     NotFound,
+    /// The address does not take this method.
+    MethodNotAllowed,
+    /// The address takes WebSockets only.
+    NotAWebSocket,
     /// The body is not what the address takes.
     InvalidBody(&'static str),
     /// The server has no simulated provider.
@@ -31,6 +35,12 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code, message) = match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is nothing at this address"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take this method")
+            }
+            Self::NotAWebSocket => {
+                (StatusCode::UPGRADE_REQUIRED, "not_a_websocket", "open a WebSocket at this address")
+            }
             Self::InvalidBody(message) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", message),
             Self::NotSimulated => {
                 (StatusCode::NOT_FOUND, "not_simulated", "start the server with --provider simulated to rehearse")

@@ -1,15 +1,21 @@
 // A provider that fails, with another to fall back to: the ladder climbs to it.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 
 import { checkMessages, checkReceipt, receiptOf } from './checks.mjs';
 import { Session, secondsBetween, startServer } from './harness.mjs';
 
 const CLIMB = ['WARNING', 'DEGRADE', 'EMERGENCY', 'FAILOVER'];
+const FLAGS = ['--provider', 'simulated', '--fallback', 'vad', '--chunk-timeout-seconds', '1'];
 
-test('a failed provider is replaced by the fallback', { timeout: 150_000 }, async (t) => {
-  const server = await startServer(t, '--provider', 'simulated', '--simulated-fault', 'error', '--fallback', 'vad');
+describe('a failed provider is replaced by the fallback', { concurrency: true, timeout: 150_000 }, () => {
+  test('when its chunks fail', (t) => failsOver(t, 'error'));
+  test('when its chunks never end', (t) => failsOver(t, 'hang'));
+});
+
+async function failsOver(t, fault) {
+  const server = await startServer(t, ...FLAGS, '--simulated-fault', fault);
   const session = await Session.start(t, server);
   session.feed('system');
   await session.until(() => session.steps().at(-1)?.degrade_level === 'FAILOVER', 'FAILOVER', 90_000);
@@ -46,4 +52,4 @@ test('a failed provider is replaced by the fallback', { timeout: 150_000 }, asyn
     assert.ok(chunks_processed >= 2 && chunks_failed > 0);
     assert.equal(session.closed.code, 1000);
   });
-});
+}

@@ -129,6 +129,11 @@ async fn the_demo_moves_within_3_s_goes_stale_within_3_s_and_comes_back_by_itsel
     assert!(sessions.contains(&"demo-meeting") && sessions.contains(&"demo-dictation"), "{sessions:?}");
     assert_one_update_a_second(&browser, first).await?;
 
+    server.signal("STOP")?;
+    browser.until(Duration::from_secs(3), |page| page["state"] == "stale").await?;
+    server.signal("CONT")?;
+    browser.until(Duration::from_secs(5), |page| page["state"] == "live").await?;
+
     server.signal("KILL")?;
     server.wait(Duration::from_secs(5))?;
     let stale = browser.until(Duration::from_secs(3), |page| page["state"] != "live").await?;

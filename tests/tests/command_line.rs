@@ -106,12 +106,20 @@ fn health_readiness_and_addresses_that_do_not_exist() -> Result<(), Failure> {
     let server = Server::start("serve", &[])?;
     assert_eq!(server.get("/healthz")?, "ok");
     assert_eq!(server.get("/readyz")?, "ready");
-    let missing = ureq::get(format!("http://{}/api/v1/nothing", server.address))
-        .config()
-        .http_status_as_error(false)
-        .build()
-        .call()?;
-    assert_eq!(missing.status().as_u16(), 404);
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    for (path, status, code) in [
+        ("/api/v1/nothing", 404, "not_found"),
+        ("/api/v1/simulated", 404, "not_simulated"),
+        ("/ws/stream", 426, "not_a_websocket"),
+        ("/ws/live-listener", 426, "not_a_websocket"),
+    ] {
+        let mut answer = agent.get(format!("http://{}{path}", server.address)).call()?;
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+        let body: serde_json::Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
+        assert_eq!(body["error"]["code"], code, "{path}");
+    }
+    let deleted = agent.delete(format!("http://{}/api/v1/snapshot", server.address)).call()?;
+    assert_eq!(deleted.status().as_u16(), 405);
     Ok(())
 }
 

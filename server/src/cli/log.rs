@@ -6,11 +6,11 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
     /// What is logged: error, warn, info, debug, trace, or a filter such as tachograph=debug.
-    #[arg(long, global = true, env = "TACHOGRAPH_LOG", default_value = "warn,tachograph=info", value_parser = parse_filter)]
+    #[arg(long, global = true, help_heading = "Logging", env = "TACHOGRAPH_LOG", default_value = "warn,tachograph=info", value_parser = parse_filter)]
     log: String,
 
     /// How a log line looks. Logs go to standard error.
-    #[arg(long, global = true, env = "TACHOGRAPH_LOG_FORMAT", default_value = "text")]
+    #[arg(long, global = true, help_heading = "Logging", env = "TACHOGRAPH_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 }
 

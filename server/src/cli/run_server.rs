@@ -16,7 +16,8 @@ const WATCHDOG: Duration = Duration::from_millis(9_800);
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// Where to listen; port 0 takes any free one.
-    #[arg(long, env = "TACHOGRAPH_LISTEN", default_value = "127.0.0.1:7117", value_name = "ADDR")]
+    #[arg(long, env = "TACHOGRAPH_LISTEN", default_value = "127.0.0.1:7117", value_name = "ADDR",
+          value_parser = parse_listen)]
     listen: SocketAddr,
 
     /// What processes the audio.
@@ -65,6 +66,10 @@ enum ProviderKind {
     Vad,
     /// Takes a set time for each chunk, for rehearsing overload and faults.
     Simulated,
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:7117".into())
 }
 
 fn parse_rtf(text: &str) -> Result<f64, String> {

@@ -4,11 +4,13 @@ mod api;
 mod page;
 
 use axum::Router;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{State, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::{any, get};
 
 use crate::app::App;
+use crate::error::ApiError;
 use crate::{hub, session};
 
 /// A WebSocket message above this ends its connection before it is read whole.
@@ -27,22 +29,27 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(api::readyz))
         .route("/api/v1/snapshot", get(api::snapshot))
         .route("/api/v1/simulated", get(api::simulated).put(api::set_simulated))
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .fallback(page::serve)
         .with_state(app)
 }
 
-async fn live_listener(State(app): State<App>, upgrade: WebSocketUpgrade) -> Response {
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+async fn live_listener(State(app): State<App>, upgrade: Upgrade) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
-    upgrade
+    let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
+    Ok(upgrade
         .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
         .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| connections.track_future(session::handle(app, socket)))
+        .on_upgrade(move |socket| connections.track_future(session::handle(app, socket))))
 }
 
-async fn stream(State(app): State<App>, upgrade: WebSocketUpgrade) -> Response {
+async fn stream(State(app): State<App>, upgrade: Upgrade) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
-    upgrade
+    let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
+    Ok(upgrade
         .max_message_size(VIEWER_MESSAGE_BYTES_MAX)
         .max_frame_size(VIEWER_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| connections.track_future(hub::view(app, socket)))
+        .on_upgrade(move |socket| connections.track_future(hub::view(app, socket))))
 }
