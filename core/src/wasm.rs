@@ -73,7 +73,7 @@ pub fn decode_server_message(text: &str) -> Result<JsValue, Error> {
 /// Throws a `DecodeError` when the text is not such a frame, or holds a number above 2^53 - 1.
 #[wasm_bindgen(js_name = decodeStreamFrame, unchecked_return_type = "Record<string, any>")]
 pub fn decode_stream_frame(text: &str) -> Result<JsValue, Error> {
-    decode::<StreamFrame>(text, "a stream frame")
+    decode::<StreamFrame<'static>>(text, "a stream frame")
 }
 
 /// A set of metric families.
@@ -142,7 +142,7 @@ impl JsCounterFamily {
         &self,
         #[wasm_bindgen(unchecked_optional_param_type = "Record<string, string>")] labels: JsValue,
     ) -> Result<JsCounter, Error> {
-        bind(labels, |labels| self.0.with(labels)).map(JsCounter)
+        bind(labels, |labels| self.0.bind(labels)).map(JsCounter)
     }
 }
 
@@ -160,7 +160,7 @@ impl JsGaugeFamily {
         &self,
         #[wasm_bindgen(unchecked_optional_param_type = "Record<string, string>")] labels: JsValue,
     ) -> Result<JsGauge, Error> {
-        bind(labels, |labels| self.0.with(labels)).map(JsGauge)
+        bind(labels, |labels| self.0.bind(labels)).map(JsGauge)
     }
 }
 
@@ -178,7 +178,7 @@ impl JsHistogramFamily {
         &self,
         #[wasm_bindgen(unchecked_optional_param_type = "Record<string, string>")] labels: JsValue,
     ) -> Result<JsHistogram, Error> {
-        bind(labels, |labels| self.0.with(labels)).map(JsHistogram)
+        bind(labels, |labels| self.0.bind(labels)).map(JsHistogram)
     }
 }
 
@@ -254,7 +254,7 @@ fn describe(description: JsValue) -> Result<Descriptor, Error> {
     Ok(labels.iter().fold(unlabelled, |descriptor, label| descriptor.label(label)))
 }
 
-fn bind<I>(labels: JsValue, with: impl FnOnce(&[(&str, &str)]) -> Result<I, LabelError>) -> Result<I, Error> {
+fn bind<I>(labels: JsValue, bind: impl FnOnce(&[(&str, &str)]) -> Result<I, LabelError>) -> Result<I, Error> {
     let labels: BTreeMap<String, String> = if labels.is_undefined() {
         BTreeMap::new()
     } else {
@@ -262,7 +262,7 @@ fn bind<I>(labels: JsValue, with: impl FnOnce(&[(&str, &str)]) -> Result<I, Labe
             .map_err(|fault| error("LabelError", format!("labels are an object of strings: {fault}")))?
     };
     let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (&**name, &**value)).collect();
-    with(&labels).map_err(|fault| error("LabelError", fault))
+    bind(&labels).map_err(|fault| error("LabelError", fault))
 }
 
 fn unregistered(fault: RegisterError) -> Error {

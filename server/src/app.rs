@@ -69,12 +69,12 @@ impl App {
             providers,
             simulated,
             metrics: ServerMetrics::register(&registry)?,
+            hub: Hub::new(&registry),
             registry,
             clock: Clock::start(),
             epoch: Uuid::new_v4().to_string(),
             shutdown: CancellationToken::new(),
             sessions: SessionTable::default(),
-            hub: Hub::default(),
             connections: TaskTracker::new(),
         })))
     }

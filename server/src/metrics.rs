@@ -1,7 +1,9 @@
 //! What the server counts of itself, beside the core's default metrics.
 
 use tachograph_core::instrument::{Counter, Gauge};
-use tachograph_core::registry::{CounterFamily, DefaultMetrics, Descriptor, RegisterError, Registry};
+use tachograph_core::registry::{
+    Aggregation, CounterFamily, DefaultMetrics, Descriptor, RegisterError, Registry, SelfMetrics,
+};
 use tachograph_core::wire::ErrorCode;
 
 /// The handles, bound once.
@@ -9,6 +11,8 @@ use tachograph_core::wire::ErrorCode;
 pub struct ServerMetrics {
     /// Those that every server of live sessions keeps.
     pub defaults: DefaultMetrics,
+    /// What the registry says of itself.
+    pub registry: SelfMetrics,
     /// Sessions refused because the server was full.
     pub sessions_refused: Counter,
     /// Metrics loops that failed and were restarted.
@@ -46,15 +50,13 @@ impl ServerMetrics {
     pub fn register(registry: &Registry) -> Result<Self, RegisterError> {
         let counter = |name, help| {
             let family = registry.counter(&Descriptor::new(name, help))?;
-            family.with(&[]).map_err(|_| RegisterError::Conflict)
+            family.bind(&[]).map_err(|_| RegisterError::Conflict)
         };
-        let gauge = |name, help, unit| {
-            let family = registry.gauge(&Descriptor::new(name, help).unit(unit))?;
-            family.with(&[]).map_err(|_| RegisterError::Conflict)
-        };
+        let gauge = |descriptor| registry.gauge(&descriptor)?.bind(&[]).map_err(|_| RegisterError::Conflict);
         let errors = Descriptor::new("tachograph_protocol_errors", "What clients sent and was refused").label("code");
         Ok(Self {
             defaults: DefaultMetrics::register(registry)?,
+            registry: SelfMetrics::register(registry)?,
             sessions_refused: counter("tachograph_sessions_refused", "Sessions refused because the server was full")?,
             metrics_loop_restarts: counter("tachograph_metrics_loop_restarts", "Metrics loops that failed")?,
             session_ticks_missed: counter("tachograph_session_ticks_missed", "Session ticks skipped as too late")?,
@@ -66,14 +68,18 @@ impl ServerMetrics {
                 "tachograph_degrade_status_unavailable",
                 "Figures sent without a degrade level",
             )?,
-            viewers: gauge("tachograph_viewers", "Pages connected", "")?,
+            viewers: gauge(Descriptor::new("tachograph_viewers", "Pages connected"))?,
             viewer_frames_skipped: counter("tachograph_viewer_frames_skipped", "Frames that slow viewers did not get")?,
             ticks_missed: counter("tachograph_ticks_missed", "Server ticks skipped as too late")?,
             collector_restarts: counter(
                 "tachograph_collector_restarts",
                 "Collectors of the server's tick that failed",
             )?,
-            tick_lag_seconds: gauge("tachograph_tick_lag_seconds", "How late the newest server tick was", "s")?,
+            tick_lag_seconds: gauge(
+                Descriptor::new("tachograph_tick_lag_seconds", "How late the newest server tick was")
+                    .unit("s")
+                    .aggregation(Aggregation::Max),
+            )?,
             protocol_errors: registry.counter(&errors)?,
         })
     }

@@ -1,5 +1,7 @@
 //! What the tests of the whole share: the built program as a process that ends with its test.
 
+#![forbid(unsafe_code)]
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -149,7 +151,7 @@ impl Server {
     ///
     /// # Errors
     /// There is no good answer.
-    pub fn snapshot(&self) -> Result<StreamFrame, Failure> {
+    pub fn snapshot(&self) -> Result<StreamFrame<'static>, Failure> {
         Ok(serde_json::from_str(&self.get("/api/v1/snapshot")?)?)
     }
 }

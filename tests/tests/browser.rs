@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use tachograph_core::registry::Value as SeriesValue;
 use tachograph_core::session::Level;
+use tachograph_core::snapshot::Value as SeriesValue;
 use tachograph_core::wire::StreamFrame;
 use tachograph_tests::{Failure, Server, program, speech};
 use tokio::time::sleep;
@@ -238,14 +238,14 @@ fn assert_same_series(page: &Value, snapshot: &StreamFrame) {
     let mut compared = 0;
     for family in &snapshot.registry.families {
         for series in &family.series {
-            let labels: Vec<String> = series.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let labels: Vec<String> = family.labels(series).map(|(name, value)| format!("{name}={value}")).collect();
             let expected = match &series.value {
                 SeriesValue::Counter(total) => *total as f64,
-                SeriesValue::Gauge(figure) => *figure,
+                SeriesValue::Gauge(gauge) => gauge.value(),
                 SeriesValue::Histogram(buckets) => buckets.count() as f64,
             };
-            let value: Option<f64> = find(&family.name, &labels.join(",")).and_then(|text| text.parse().ok());
-            assert_eq!(value, Some(expected), "{} {labels:?}", family.name);
+            let value: Option<f64> = find(family.name(), &labels.join(",")).and_then(|text| text.parse().ok());
+            assert_eq!(value, Some(expected), "{} {labels:?}", family.name());
             compared += 1;
         }
     }

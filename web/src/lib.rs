@@ -4,6 +4,8 @@
 //! [`state`] keeps what they say, [`signals`] hands it to the elements in [`view`]. The messages
 //! are [`tachograph_core::wire`]'s own types.
 
+#![forbid(unsafe_code)]
+
 pub mod signals;
 pub mod state;
 pub mod transport;

@@ -1,20 +1,19 @@
 use alloc::collections::BTreeMap;
 
-/// Buckets an octave: scale 6 of the base-2 exponential histogram.
-const BUCKETS_PER_OCTAVE: usize = 64;
-/// What is smaller lands in the lowest bucket, so that the number of buckets is bounded.
-const SMALLEST: f64 = 1.0 / 1024.0;
-/// What is larger lands in the highest bucket.
-const LARGEST: f64 = 16_777_216.0;
-/// The mantissa bits at which each bucket of an octave begins: those of 2^(k/64).
-const STARTS: [u64; BUCKETS_PER_OCTAVE] = bucket_starts();
+use super::exponential::{Position, SCALE, representative};
 
-/// Positive values with quantiles, in bounded memory: a base-2 exponential histogram of scale 6.
+/// Smaller values count as zero.
+const SMALLEST: f64 = 1.0 / 1024.0;
+/// Larger values land in the highest bucket.
+const LARGEST: f64 = 16_777_216.0;
+/// The bucket of zero, below all others.
+const ZERO: i32 = i32::MIN;
+
+/// Values with quantiles, in bounded memory, for one owner: the buckets of a
+/// [`Histogram`](super::Histogram) without a registry, and the exact maximum.
 ///
-/// A quantile is off by at most 0.55 % of its value (half of a bucket's width, 2^(1/64)) for
-/// values from 2^-10 to 2^24; others count in the bucket at the edge. The largest value is exact.
-/// At most 2,177 buckets exist. It has one owner; instruments shared between threads are
-/// [`Histogram`](super::Histogram)s.
+/// A quantile is off by at most 0.55 % of its value for values from 2^-10 to 2^24; smaller ones
+/// count as zero, larger ones in the highest of at most 2,178 buckets.
 ///
 /// ```
 /// use tachograph_core::instrument::Distribution;
@@ -26,7 +25,7 @@ const STARTS: [u64; BUCKETS_PER_OCTAVE] = bucket_starts();
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Distribution {
-    buckets: BTreeMap<u16, u64>,
+    buckets: BTreeMap<i32, u64>,
     count: u64,
     max: f64,
 }
@@ -35,7 +34,8 @@ impl Distribution {
     /// Counts a value; one that is not finite is ignored, one below zero counts as zero.
     pub fn record(&mut self, value: f64) {
         if value.is_finite() {
-            *self.buckets.entry(bucket_of(value)).or_default() += 1;
+            let bucket = if value < SMALLEST { ZERO } else { Position::of(value.min(LARGEST)).index() };
+            *self.buckets.entry(bucket).or_default() += 1;
             self.count += 1;
             self.max = self.max.max(value);
         }
@@ -53,56 +53,21 @@ impl Distribution {
 
     /// The value below which the share `q` (0 to 1) of all values lies; 0 without values.
     pub fn quantile(&self, q: f64) -> f64 {
-        let rank = (q.clamp(0.0, 1.0) * self.count as f64) as u64;
-        let rank = rank.min(self.count.saturating_sub(1));
+        let rank = rank(q, self.count);
         let mut seen = 0;
-        for (bucket, count) in &self.buckets {
-            seen += count;
-            if seen > rank {
-                return middle_of(*bucket).min(self.max);
-            }
+        let reaches = |(_, count): &(&i32, &u64)| {
+            seen += **count;
+            seen > rank
+        };
+        match self.buckets.iter().find(reaches) {
+            Some((bucket, _)) if *bucket != ZERO => representative(*bucket, SCALE).min(self.max),
+            _ => 0.0,
         }
-        0.0
     }
 }
 
-/// The bucket's number, counted from the one that holds [`SMALLEST`].
-fn bucket_of(value: f64) -> u16 {
-    let bits = value.clamp(SMALLEST, LARGEST).to_bits();
-    let octave = (bits >> 52) - (SMALLEST.to_bits() >> 52);
-    let mantissa = bits & ((1 << 52) - 1);
-    let step = STARTS.partition_point(|start| *start <= mantissa) - 1;
-    octave as u16 * BUCKETS_PER_OCTAVE as u16 + step as u16
-}
-
-/// Halfway between a bucket's bounds.
-fn middle_of(bucket: u16) -> f64 {
-    let (octave, step) = (usize::from(bucket) / BUCKETS_PER_OCTAVE, usize::from(bucket) % BUCKETS_PER_OCTAVE);
-    let exponent = (SMALLEST.to_bits() >> 52) + octave as u64;
-    let lower = f64::from_bits(exponent << 52 | STARTS[step]);
-    let upper = match STARTS.get(step + 1) {
-        Some(start) => f64::from_bits(exponent << 52 | start),
-        None => f64::from_bits((exponent + 1) << 52),
-    };
-    (lower + upper) / 2.0
-}
-
-/// 2^(k/64) as the product of the roots of two that k's bits name, in fixed point with 62 bits.
-const fn bucket_starts() -> [u64; BUCKETS_PER_OCTAVE] {
-    const ONE: u128 = 1 << 62;
-    let mut starts = [0; BUCKETS_PER_OCTAVE];
-    let mut step = 0;
-    while step < BUCKETS_PER_OCTAVE {
-        let (mut value, mut root, mut bit) = (ONE, ONE * 2, BUCKETS_PER_OCTAVE / 2);
-        while bit > 0 {
-            root = (root * ONE).isqrt();
-            if step & bit != 0 {
-                value = value * root / ONE;
-            }
-            bit /= 2;
-        }
-        starts[step] = ((value - ONE) >> 10) as u64;
-        step += 1;
-    }
-    starts
+/// Which of `count` sorted values, from 0, the quantile `q` is.
+pub(crate) fn rank(q: f64, count: u64) -> u64 {
+    let rank = (q.clamp(0.0, 1.0) * count as f64) as u64;
+    rank.min(count.saturating_sub(1))
 }

@@ -1,8 +1,17 @@
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
 
-use super::add_float;
-use crate::instrument::Counter;
+use super::{Instrument, Reading};
+use crate::memory::pages::Place;
+use crate::memory::process;
+use crate::memory::storage::Storage;
+use crate::registry::{Aggregation, Descriptor, Kind};
+use crate::snapshot::{GaugeSnapshot, Value};
 use crate::sync::{AtomicU64, Ordering};
+
+/// Kept in a cell in place of a figure's own bits, so that a cell of zeros is one never set.
+const UNSET: u64 = f64::NAN.to_bits();
 
 /// A figure that goes up and down. It is always finite: a value that is not is refused and counted.
 ///
@@ -10,7 +19,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// use tachograph_core::registry::{Descriptor, Registry};
 ///
 /// let registry = Registry::new();
-/// let depth = registry.gauge(&Descriptor::new("depth", "Frames waiting"))?.with(&[])?;
+/// let depth = registry.gauge(&Descriptor::new("depth", "Frames waiting"))?.bind(&[])?;
 /// depth.set(4.0);
 /// depth.add(-1.0);
 /// depth.set(f64::NAN);
@@ -20,33 +29,117 @@ use crate::sync::{AtomicU64, Ordering};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Gauge {
-    bits: Arc<AtomicU64>,
-    refused: Counter,
+    storage: Arc<Storage>,
+    place: Place,
+    aggregation: Aggregation,
 }
 
 impl Gauge {
-    pub(crate) fn new(refused: Counter) -> Self {
-        Self { bits: Arc::default(), refused }
-    }
-
     /// Takes on `value`.
+    #[inline]
     pub fn set(&self, value: f64) {
         if value.is_finite() {
-            self.bits.store(value.to_bits(), Ordering::Relaxed);
+            process::gauge(self.place).store(value.to_bits() ^ UNSET, Ordering::Relaxed);
         } else {
-            self.refused.inc();
+            self.storage.refuse();
         }
     }
 
-    /// Moves by `amount`, which may be negative.
+    /// Moves by `amount`, which may be negative; refused if the sum is not finite.
     pub fn add(&self, amount: f64) {
-        if !add_float(&self.bits, amount) {
-            self.refused.inc();
+        let moved = |held: u64| {
+            let sum = figure(held).unwrap_or(0.0) + amount;
+            sum.is_finite().then_some(sum.to_bits() ^ UNSET)
+        };
+        let cell = process::gauge(self.place);
+        if cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved).is_err() {
+            self.storage.refuse();
         }
     }
 
-    /// The present figure.
+    /// The present figure: its own, and those of its parts, as the descriptor's [`Aggregation`] says.
     pub fn value(&self) -> f64 {
-        f64::from_bits(self.bits.load(Ordering::Relaxed))
+        let mut parts = Vec::new();
+        self.storage.parts_into(&mut parts);
+        self.aggregated(&parts)
+    }
+
+    /// A part of the figure for one holder, such as one session: what the gauge shows is all parts
+    /// together, as the descriptor's [`Aggregation`] says. A part that was never set, or is gone,
+    /// does not count. With [`Aggregation::Last`] all parts are the gauge itself.
+    ///
+    /// ```
+    /// use tachograph_core::registry::{Aggregation, Descriptor, Registry};
+    ///
+    /// let registry = Registry::new();
+    /// let descriptor = Descriptor::new("lag", "How late the newest result is").aggregation(Aggregation::Max);
+    /// let lag = registry.gauge(&descriptor)?.bind(&[])?;
+    /// let (one, other) = (lag.part(), lag.part());
+    /// one.set(0.2);
+    /// other.set(1.5);
+    /// assert_eq!(lag.value(), 1.5);
+    /// drop(other);
+    /// assert_eq!(lag.value(), 0.2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn part(&self) -> GaugePart {
+        let own = (self.aggregation != Aggregation::Last).then(|| self.storage.take_part(self.place)).flatten();
+        GaugePart { own, gauge: Self { place: own.unwrap_or(self.place), ..self.clone() }, series: self.place }
+    }
+
+    fn aggregated(&self, parts: &[(Place, Place)]) -> f64 {
+        let first = parts.partition_point(|(series, _)| *series < self.place);
+        let own_parts = parts[first..].iter().take_while(|(series, _)| *series == self.place);
+        let places = core::iter::once(self.place).chain(own_parts.map(|(_, part)| *part));
+        let figures = places.filter_map(|place| figure(process::gauge(place).load(Ordering::Relaxed)));
+        figures.reduce(|one, other| self.aggregation.of(one, other)).unwrap_or(0.0)
+    }
+}
+
+/// None when it was never set.
+fn figure(held: u64) -> Option<f64> {
+    (held != 0).then(|| f64::from_bits(held ^ UNSET))
+}
+
+impl Instrument for Gauge {
+    const KIND: Kind = Kind::Gauge;
+
+    fn make(storage: &Arc<Storage>, descriptor: &Descriptor) -> Option<Self> {
+        let place = storage.take_count()?;
+        Some(Self { storage: Arc::clone(storage), place, aggregation: descriptor.aggregation_rule() })
+    }
+
+    fn read_into(&self, reading: &mut Reading, value: &mut Value) {
+        reading.bytes += size_of::<AtomicU64>() as u64;
+        *value = Value::Gauge(GaugeSnapshot::new(self.aggregated(&reading.parts), reading.at));
+    }
+}
+
+/// One holder's part of a [`Gauge`]; it counts until it is dropped.
+pub struct GaugePart {
+    gauge: Gauge,
+    series: Place,
+    /// None when it is the gauge itself.
+    own: Option<Place>,
+}
+
+impl GaugePart {
+    /// Takes on `value`; refused and counted if it is not finite.
+    pub fn set(&self, value: f64) {
+        self.gauge.set(value);
+    }
+}
+
+impl Drop for GaugePart {
+    fn drop(&mut self) {
+        if let Some(own) = self.own {
+            self.gauge.storage.give_part(self.series, own);
+        }
+    }
+}
+
+impl fmt::Debug for GaugePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GaugePart").field("series", &self.series).finish_non_exhaustive()
     }
 }

@@ -1,81 +1,79 @@
-use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use super::{Instrument, Reading};
+use crate::memory::pages::Place;
+use crate::memory::process;
+use crate::memory::storage::Storage;
+use crate::registry::{Descriptor, Kind};
+use crate::snapshot::Value;
 
-use super::add_float;
-use crate::instrument::Counter;
-use crate::sync::{AtomicU64, Ordering};
-
-/// Counts values in buckets with explicit upper bounds, inclusive, and one more above the last.
+/// Counts values in base-2 exponential buckets, 64 an octave, over the whole range of a float, and
+/// keeps their sum.
 ///
-/// A value that is not finite is refused and counted.
+/// - A quantile read from it is off by at most 0.55 %; the counts are exact.
+/// - Zero has a bucket of its own, together with what is closer to zero than 2^-1022. Negative
+///   values have buckets like positive ones.
+/// - A value that is not finite is refused and counted, and so is one that would need more than 256
+///   octaves in one thread.
+/// - A descriptor's bounds divide the buckets that they fall into, so that the counts between bounds
+///   (upper ones inclusive) are exact too.
+/// - The sum of each octave is added up in a float, and stays at the largest one if it exceeds that.
 ///
 /// ```
 /// use tachograph_core::registry::{Descriptor, Registry};
 ///
+/// let registry = Registry::new();
 /// let descriptor = Descriptor::new("size", "Bytes a frame").bounds(&[10.0, 100.0]);
-/// let size = Registry::new().histogram(&descriptor)?.with(&[])?;
-/// size.record(10.0);
-/// size.record(11.0);
-/// assert_eq!(size.snapshot().buckets, [1, 1, 0]);
+/// let size = registry.histogram(&descriptor)?.bind(&[])?;
+/// (1..=100).for_each(|bytes| size.record(f64::from(bytes)));
+/// let snapshot = registry.snapshot();
+/// let sizes = snapshot.histogram("size", &[]).ok_or("no such series")?;
+/// assert_eq!((sizes.count(), sizes.sum()), (100, 5050.0));
+/// assert_eq!(sizes.buckets(), [10, 90, 0]);
+/// assert!((sizes.quantile(0.5) - 51.0).abs() <= 0.0055 * 51.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Histogram {
-    buckets: Arc<Buckets>,
-    refused: Counter,
-}
-
-/// The storage that all handles of one series share.
-#[derive(Debug)]
-struct Buckets {
-    bounds: Arc<[f64]>,
-    counts: Box<[AtomicU64]>,
-    sum: AtomicU64,
-}
-
-/// A histogram at one moment. Its count is the sum of its buckets.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct HistogramSnapshot {
-    /// Upper bounds, inclusive, ascending.
-    pub bounds: Vec<f64>,
-    /// Values per bucket, not cumulative; one more than there are bounds.
-    pub buckets: Vec<u64>,
-    /// Sum of all values.
-    pub sum: f64,
+    storage: Arc<Storage>,
+    place: Place,
+    bounds: Option<Arc<[f64]>>,
+    scale: u8,
 }
 
 impl Histogram {
-    pub(crate) fn new(bounds: Arc<[f64]>, refused: Counter) -> Self {
-        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self { buckets: Arc::new(Buckets { bounds, counts, sum: AtomicU64::new(0) }), refused }
-    }
-
     /// Counts one value.
+    #[inline]
     pub fn record(&self, value: f64) {
-        let Buckets { bounds, counts, sum } = &*self.buckets;
-        if !value.is_finite() || !add_float(sum, value) {
-            return self.refused.inc();
-        }
-        let bucket = bounds.partition_point(|bound| *bound < value);
-        counts[bucket].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The buckets now.
-    pub fn snapshot(&self) -> HistogramSnapshot {
-        HistogramSnapshot {
-            bounds: self.buckets.bounds.to_vec(),
-            buckets: self.buckets.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
-            sum: f64::from_bits(self.buckets.sum.load(Ordering::Relaxed)),
+        match &self.bounds {
+            None => process::record(&self.storage, self.place, value),
+            Some(bounds) => process::record_between(&self.storage, self.place, value, bounds),
         }
     }
 }
 
-impl HistogramSnapshot {
-    /// How many values were counted.
-    pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
+impl Instrument for Histogram {
+    const KIND: Kind = Kind::Histogram;
+
+    fn make(storage: &Arc<Storage>, descriptor: &Descriptor) -> Option<Self> {
+        let bounds = descriptor.bucket_bounds();
+        let bounds = (!bounds.is_empty()).then(|| bounds.into());
+        Some(Self {
+            storage: Arc::clone(storage),
+            place: storage.take_block()?,
+            bounds,
+            scale: descriptor.bucket_scale(),
+        })
+    }
+
+    fn read_into(&self, reading: &mut Reading, value: &mut Value) {
+        let mut histogram = value.take_histogram();
+        histogram.restart(self.bounds.as_deref().unwrap_or_default());
+        for block in process::blocks(self.place) {
+            reading.bytes += block.bytes() as u64;
+            histogram.read(block);
+        }
+        histogram.settle(self.scale);
+        *value = Value::Histogram(histogram);
     }
 }

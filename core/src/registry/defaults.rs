@@ -1,5 +1,7 @@
-use super::{CounterFamily, Descriptor, GaugeFamily, HistogramFamily, LabelError, RegisterError, Registry};
-use crate::instrument::{Counter, Gauge, Histogram};
+use super::{
+    Aggregation, CounterFamily, Descriptor, GaugeFamily, HistogramFamily, LabelError, RegisterError, Registry,
+};
+use crate::instrument::{Counter, Gauge, GaugePart, Histogram};
 
 const INFERENCE_BOUNDS_MS: [f64; 7] = [50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0];
 const PROCESSING_BOUNDS_MS: [f64; 7] = [100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0];
@@ -38,7 +40,7 @@ pub struct DefaultMetrics {
 }
 
 /// The default metrics of one source, bound.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SourceInstruments {
     /// `audio_bytes_received`.
     pub bytes_received: Counter,
@@ -52,10 +54,11 @@ pub struct SourceInstruments {
     pub chunks_processed: Counter,
     /// `asr_errors`: chunks that the provider failed on.
     pub errors: Counter,
-    /// `queue_depth`: frames waiting, summed over the sessions.
-    pub queue_depth: Gauge,
-    /// `processing_lag_seconds`: from the last frame of the newest chunk to its result.
-    pub processing_lag_seconds: Gauge,
+    /// This holder's part of `queue_depth`: frames waiting, summed over the sessions.
+    pub queue_depth: GaugePart,
+    /// This holder's part of `processing_lag_seconds`: from the last frame of the newest chunk to its
+    /// result, the longest of the sessions'.
+    pub processing_lag_seconds: GaugePart,
     /// `inference_time_ms`: time inside the provider, a chunk.
     pub inference_time_ms: Histogram,
     /// `processing_time_ms`: from a chunk's last frame arriving to its result.
@@ -71,7 +74,7 @@ impl DefaultMetrics {
         let plain = |name, help| Descriptor::new(name, help);
         let by_source = |name, help| Descriptor::new(name, help).label("source");
         let counter = |name, help| registry.counter(&by_source(name, help));
-        let unlabelled = |family: CounterFamily| family.with(&[]).map_err(|_| RegisterError::Conflict);
+        let unlabelled = |family: CounterFamily| family.bind(&[]).map_err(|_| RegisterError::Conflict);
         let sessions = registry.gauge(&plain("active_sessions", "Sessions started and not ended"))?;
         let inference = by_source("inference_time_ms", "Time inside the provider, a chunk");
         let processing = by_source("processing_time_ms", "From a chunk's last frame arriving to its result");
@@ -85,7 +88,7 @@ impl DefaultMetrics {
             disconnects: unlabelled(
                 registry.counter(&plain("ws_disconnects_total", "Connections ended on the live-listener endpoint"))?,
             )?,
-            active_sessions: sessions.with(&[]).map_err(|_| RegisterError::Conflict)?,
+            active_sessions: sessions.bind(&[]).map_err(|_| RegisterError::Conflict)?,
             bytes_received: registry.counter(&by_source("audio_bytes_received", "PCM received").unit("bytes"))?,
             frames_received: counter("audio_frames_received", "Frames received, as split for the queue")?,
             frames_dropped: counter("audio_frames_dropped", "Frames received and never processed")?,
@@ -94,7 +97,7 @@ impl DefaultMetrics {
             chunks_processed: counter("asr_chunks_processed", "Chunks that the provider ended well")?,
             errors: counter("asr_errors", "Chunks that the provider failed on")?,
             queue_depth: registry.gauge(&depth.unit("frames"))?,
-            processing_lag_seconds: registry.gauge(&lag.unit("s"))?,
+            processing_lag_seconds: registry.gauge(&lag.unit("s").aggregation(Aggregation::Max))?,
             inference_time_ms: registry.histogram(&inference.unit("ms").bounds(&INFERENCE_BOUNDS_MS))?,
             processing_time_ms: registry.histogram(&processing.unit("ms").bounds(&PROCESSING_BOUNDS_MS))?,
         })
@@ -107,16 +110,16 @@ impl DefaultMetrics {
     pub fn source(&self, source: &str) -> Result<SourceInstruments, LabelError> {
         let labels = &[("source", source)];
         Ok(SourceInstruments {
-            bytes_received: self.bytes_received.with(labels)?,
-            frames_received: self.frames_received.with(labels)?,
-            frames_dropped: self.frames_dropped.with(labels)?,
-            bytes_dropped: self.bytes_dropped.with(labels)?,
-            chunks_processed: self.chunks_processed.with(labels)?,
-            errors: self.errors.with(labels)?,
-            queue_depth: self.queue_depth.with(labels)?,
-            processing_lag_seconds: self.processing_lag_seconds.with(labels)?,
-            inference_time_ms: self.inference_time_ms.with(labels)?,
-            processing_time_ms: self.processing_time_ms.with(labels)?,
+            bytes_received: self.bytes_received.bind(labels)?,
+            frames_received: self.frames_received.bind(labels)?,
+            frames_dropped: self.frames_dropped.bind(labels)?,
+            bytes_dropped: self.bytes_dropped.bind(labels)?,
+            chunks_processed: self.chunks_processed.bind(labels)?,
+            errors: self.errors.bind(labels)?,
+            queue_depth: self.queue_depth.with(labels)?.part(),
+            processing_lag_seconds: self.processing_lag_seconds.with(labels)?.part(),
+            inference_time_ms: self.inference_time_ms.bind(labels)?,
+            processing_time_ms: self.processing_time_ms.bind(labels)?,
         })
     }
 }

@@ -1,9 +1,11 @@
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::instrument::SCALE;
+use crate::label::LABELS_MAX;
 
 /// What a family counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +19,35 @@ pub enum Kind {
     Histogram,
 }
 
-/// What a family is called, what it means, and which labels its series carry.
+/// How the figures of several holders, processes or machines become one. Counters and histograms
+/// always add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregation {
+    /// They add up, such as what waits in queues.
+    #[default]
+    Sum,
+    /// The largest counts, such as a lag.
+    Max,
+    /// The smallest counts, such as room left.
+    Min,
+    /// The newest counts, such as a setting.
+    Last,
+}
+
+impl Aggregation {
+    /// Of one process' figures; the newest of those is the second.
+    pub(crate) fn of(self, one: f64, other: f64) -> f64 {
+        match self {
+            Self::Sum => (one + other).clamp(f64::MIN, f64::MAX),
+            Self::Max => one.max(other),
+            Self::Min => one.min(other),
+            Self::Last => other,
+        }
+    }
+}
+
+/// What a family is called, what it means, which labels its series carry, and how they add up.
 ///
 /// ```
 /// use tachograph_core::registry::Descriptor;
@@ -34,13 +64,23 @@ pub struct Descriptor {
     help: String,
     unit: String,
     labels: Vec<String>,
+    aggregation: Aggregation,
     bounds: Vec<f64>,
+    scale: u8,
 }
 
 impl Descriptor {
-    /// A family without unit, labels or bounds.
+    /// A family without unit, labels or bounds, whose figures add up.
     pub fn new(name: &str, help: &str) -> Self {
-        Self { name: name.into(), help: help.into(), unit: String::new(), labels: Vec::new(), bounds: Vec::new() }
+        Self {
+            name: name.into(),
+            help: help.into(),
+            unit: String::new(),
+            labels: Vec::new(),
+            aggregation: Aggregation::Sum,
+            bounds: Vec::new(),
+            scale: SCALE,
+        }
     }
 
     /// The unit of the values, such as `ms` or `bytes`.
@@ -50,17 +90,32 @@ impl Descriptor {
         self
     }
 
-    /// One more label that every series carries.
+    /// One more label that every series carries; there can be 16.
     #[must_use]
     pub fn label(mut self, name: &str) -> Self {
         self.labels.push(name.into());
         self
     }
 
-    /// The upper bounds, inclusive, of a histogram's buckets.
+    /// How the figures of a gauge become one.
+    #[must_use]
+    pub fn aggregation(mut self, aggregation: Aggregation) -> Self {
+        self.aggregation = aggregation;
+        self
+    }
+
+    /// Upper bounds, inclusive, between which a histogram's values are counted exactly, beside its
+    /// exponential buckets.
     #[must_use]
     pub fn bounds(mut self, bounds: &[f64]) -> Self {
         self.bounds = bounds.into();
+        self
+    }
+
+    /// The scale that a histogram's snapshots have: 0 to 6, which is 2^scale buckets an octave.
+    #[must_use]
+    pub fn scale(mut self, scale: u8) -> Self {
+        self.scale = scale;
         self
     }
 
@@ -69,20 +124,38 @@ impl Descriptor {
         &self.name
     }
 
-    pub(super) fn help_text(&self) -> &str {
+    /// What it means.
+    pub fn help_text(&self) -> &str {
         &self.help
     }
 
-    pub(super) fn unit_name(&self) -> &str {
+    /// The unit of its values; empty if they have none.
+    pub fn unit_name(&self) -> &str {
         &self.unit
     }
 
-    pub(super) fn label_names(&self) -> &[String] {
+    /// The labels that every series carries.
+    pub fn label_names(&self) -> &[String] {
         &self.labels
     }
 
-    pub(super) fn shared_bounds(&self) -> Arc<[f64]> {
-        self.bounds.as_slice().into()
+    /// How a gauge's figures become one.
+    pub fn aggregation_rule(&self) -> Aggregation {
+        self.aggregation
+    }
+
+    pub(crate) fn bucket_bounds(&self) -> &[f64] {
+        &self.bounds
+    }
+
+    pub(crate) fn bucket_scale(&self) -> u8 {
+        self.scale
+    }
+
+    /// Whether series of this family and of `other` can be merged.
+    pub(crate) fn goes_with(&self, other: &Self) -> bool {
+        let told = |descriptor: &Self| (descriptor.unit.clone(), descriptor.labels.clone(), descriptor.aggregation);
+        told(self) == told(other)
     }
 
     pub(super) fn validate(&self, kind: Kind) -> Result<(), RegisterError> {
@@ -95,10 +168,24 @@ impl Descriptor {
         if (1..self.labels.len()).any(|i| self.labels[..i].contains(&self.labels[i])) {
             return Err(RegisterError::DuplicateLabel);
         }
+        if self.labels.len() > LABELS_MAX {
+            return Err(RegisterError::TooManyLabels);
+        }
+        if self.aggregation != Aggregation::Sum && kind != Kind::Gauge {
+            return Err(RegisterError::InvalidAggregation);
+        }
+        self.validate_buckets(kind)
+    }
+
+    fn validate_buckets(&self, kind: Kind) -> Result<(), RegisterError> {
         let ascending = self.bounds.windows(2).all(|pair| pair[0] < pair[1]);
         let finite = self.bounds.iter().all(|bound| bound.is_finite());
-        let wanted = (kind == Kind::Histogram) != self.bounds.is_empty();
-        if ascending && finite && wanted { Ok(()) } else { Err(RegisterError::InvalidBounds) }
+        let wanted = kind == Kind::Histogram || self.bounds.is_empty();
+        if !(ascending && finite && wanted) {
+            return Err(RegisterError::InvalidBounds);
+        }
+        let wanted = kind == Kind::Histogram || self.scale == SCALE;
+        if self.scale <= SCALE && wanted { Ok(()) } else { Err(RegisterError::InvalidScale) }
     }
 }
 
@@ -118,9 +205,19 @@ pub enum RegisterError {
     InvalidLabel,
     /// A label is named twice.
     DuplicateLabel,
-    /// A histogram needs bounds, finite and ascending; a counter or gauge has none.
+    /// More labels than 16.
+    TooManyLabels,
+    /// Only a gauge's figures can do something else than add up.
+    InvalidAggregation,
+    /// A histogram's bounds are finite and ascending; a counter or gauge has none.
     InvalidBounds,
-    /// The name is registered already, with another kind, help, unit, labels or bounds.
+    /// A histogram's scale is from 0 to 6; a counter or gauge has none.
+    InvalidScale,
+    /// A label type knows more label sets than a family may have series.
+    TooManySeries,
+    /// The process has no room for more series.
+    NoRoom,
+    /// The name is registered already, with another kind, help, unit, labels, aggregation or buckets.
     Conflict,
 }
 
@@ -130,7 +227,12 @@ impl fmt::Display for RegisterError {
             Self::InvalidName => "a metric's name must match [a-zA-Z_][a-zA-Z0-9_]*",
             Self::InvalidLabel => "a label's name must match [a-zA-Z_][a-zA-Z0-9_]*",
             Self::DuplicateLabel => "a label is named twice",
-            Self::InvalidBounds => "a histogram needs finite, ascending bounds; other kinds take none",
+            Self::TooManyLabels => "a family has 16 labels at most",
+            Self::InvalidAggregation => "counters and histograms add up; only a gauge has another aggregation",
+            Self::InvalidBounds => "a histogram's bounds must be finite and ascending; other kinds take none",
+            Self::InvalidScale => "a histogram's scale is from 0 to 6; other kinds take none",
+            Self::TooManySeries => "the label type knows more label sets than the family may have series",
+            Self::NoRoom => "the process has no room for more series; drop registries that are not used",
             Self::Conflict => "this name is registered already with another description",
         })
     }

@@ -1,15 +1,21 @@
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 use core::fmt;
+use core::hash::{BuildHasher, Hasher};
+use core::marker::PhantomData;
 
-use super::descriptor::{Descriptor, Kind};
-use super::snapshot::{FamilySnapshot, SeriesSnapshot, Value};
-use crate::instrument::{Counter, Gauge, Histogram};
-use crate::sync::Lock;
+use foldhash::fast::RandomState;
+
+use super::descriptor::{Descriptor, RegisterError};
+use super::index::Index;
+use crate::instrument::{Counter, Gauge, Histogram, Instrument, Reading};
+use crate::label::{LABEL_BYTES_MAX, LABELS_MAX, LabelSet, LabelValues, Packed, Values, same};
+use crate::memory::once::OnceBox;
+use crate::memory::pages::Pages;
+use crate::memory::storage::Storage;
+use crate::snapshot::{FamilySnapshot, SeriesSnapshot, Value};
+use crate::sync::{AtomicBool, AtomicU64, Lock, Ordering};
 
 /// The value of every label of the series that takes what a full family has no room for.
 pub const OVERFLOW: &str = "__overflow__";
@@ -25,101 +31,206 @@ pub type HistogramFamily = Family<Histogram>;
 pub struct Family<I>(Arc<Shared<I>>);
 
 struct Shared<I> {
-    descriptor: Descriptor,
+    descriptor: Arc<Descriptor>,
     limit: usize,
-    overflowed: Counter,
-    make: Box<dyn Fn() -> I + Send + Sync>,
-    /// Sorted by label values, which stand in the descriptor's order.
-    series: Lock<Vec<(Vec<String>, I)>>,
+    storage: Arc<Storage>,
+    hasher: RandomState,
+    index: Index,
+    /// In the order in which they were made; they stay.
+    series: Pages<OnceBox<Series<I>>, 18, 1, 4>,
+    count: AtomicU64,
+    making: Lock<()>,
+    overflow: Series<I>,
+    has_overflowed: AtomicBool,
 }
 
-impl<I: Clone> Family<I> {
-    pub(super) fn new(
-        descriptor: &Descriptor,
-        limit: usize,
-        overflowed: &Counter,
-        make: impl Fn() -> I + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(Shared {
-            descriptor: descriptor.clone(),
+struct Series<I> {
+    labels: LabelValues,
+    instrument: I,
+}
+
+#[expect(private_bounds, reason = "what an instrument is made of is this crate's own")]
+impl<I: Instrument> Family<I> {
+    /// # Errors
+    /// An invalid descriptor, or no room in the process.
+    pub(super) fn new(descriptor: &Descriptor, limit: usize, storage: &Arc<Storage>) -> Result<Self, RegisterError> {
+        descriptor.validate(I::KIND)?;
+        let overflow = Series {
+            labels: LabelValues::new(descriptor.label_names().iter().map(|_| OVERFLOW)),
+            instrument: I::make(storage, descriptor).ok_or(RegisterError::NoRoom)?,
+        };
+        Ok(Self(Arc::new(Shared {
+            descriptor: Arc::new(descriptor.clone()),
             limit,
-            overflowed: overflowed.clone(),
-            make: Box::new(make),
-            series: Lock::default(),
-        }))
+            storage: Arc::clone(storage),
+            hasher: RandomState::default(),
+            index: Index::new(),
+            series: Pages::new(),
+            count: AtomicU64::new(0),
+            making: Lock::default(),
+            overflow,
+            has_overflowed: AtomicBool::new(false),
+        })))
     }
 
-    /// Binds the series with these labels, in any order; it begins at zero when it is new.
+    /// The series with these labels, in any order; it begins at zero when it is new.
     ///
-    /// A series found costs no allocation. Beyond the registry's limit all new label sets share the
-    /// series whose labels read [`OVERFLOW`], and each such call is counted.
+    /// A series found costs no lock and no allocation. Beyond the registry's limit all new label sets
+    /// share the series whose labels read [`OVERFLOW`], as do those with a value longer than
+    /// [`LABEL_BYTES_MAX`]; each such call is counted.
     ///
     /// # Errors
     /// A label missing, unknown or named twice.
-    pub fn with(&self, labels: &[(&str, &str)]) -> Result<I, LabelError> {
+    #[inline]
+    pub fn with(&self, labels: &[(&str, &str)]) -> Result<&I, LabelError> {
         let shared = &*self.0;
-        shared.check(labels)?;
-        let mut series = shared.series.lock();
-        let place = match series.binary_search_by(|(values, _)| shared.compare(values, labels)) {
-            Ok(place) => return Ok(series[place].1.clone()),
-            Err(place) => place,
-        };
-        let full = series.len() >= shared.limit;
-        let values = if full { shared.overflow_values() } else { shared.values(labels) };
-        if full {
-            shared.overflowed.inc();
+        if shared.are_in_order(labels) {
+            return Ok(shared.find_or_make(labels));
         }
-        let place = if full { series.partition_point(|(held, _)| *held < values) } else { place };
-        if series.get(place).is_none_or(|(held, _)| *held != values) {
-            series.insert(place, (values, (shared.make)()));
-        }
-        Ok(series[place].1.clone())
+        let mut values = [""; LABELS_MAX];
+        let count = shared.order(labels, &mut values)?;
+        Ok(shared.find_or_make(&values[..count]))
     }
 
-    fn snapshot(&self, kind: Kind, value: impl Fn(&I) -> Value) -> FamilySnapshot {
-        let Shared { descriptor, series, .. } = &*self.0;
-        let labels = |values: &[String]| -> BTreeMap<String, String> {
-            descriptor.label_names().iter().cloned().zip(values.iter().cloned()).collect()
-        };
-        FamilySnapshot {
-            name: descriptor.name().into(),
-            kind,
-            unit: descriptor.unit_name().into(),
-            help: descriptor.help_text().into(),
-            series: (series.lock().iter())
-                .map(|(values, instrument)| SeriesSnapshot { labels: labels(values), value: value(instrument) })
-                .collect(),
-        }
+    /// A handle of the series with these labels, to be kept: [`with`](Self::with), cloned.
+    ///
+    /// # Errors
+    /// A label missing, unknown or named twice.
+    pub fn bind(&self, labels: &[(&str, &str)]) -> Result<I, LabelError> {
+        self.with(labels).cloned()
+    }
+
+    pub(super) fn descriptor(&self) -> &Descriptor {
+        &self.0.descriptor
+    }
+
+    pub(super) fn read_into(&self, reading: &mut Reading, places: &mut Places, family: &mut FamilySnapshot) {
+        self.0.read_into(reading, places, family);
+    }
+
+    pub(super) fn empty_snapshot(&self) -> FamilySnapshot {
+        FamilySnapshot { kind: I::KIND, descriptor: Arc::clone(&self.0.descriptor), series: Vec::new() }
     }
 }
 
-impl<I> Shared<I> {
-    fn check(&self, labels: &[(&str, &str)]) -> Result<(), LabelError> {
+impl<I: Instrument> Shared<I> {
+    #[inline]
+    fn are_in_order(&self, labels: &[(&str, &str)]) -> bool {
         let names = self.descriptor.label_names();
-        if names.iter().any(|name| !labels.iter().any(|(label, _)| label == name)) {
-            return Err(LabelError::Missing);
+        let mut pairs = names.iter().zip(labels);
+        names.len() == labels.len() && pairs.all(|(name, (label, _))| same(name.as_bytes(), label.as_bytes()))
+    }
+
+    /// Puts the values in the descriptor's order, and says how many they are.
+    fn order<'a>(&self, labels: &[(&str, &'a str)], values: &mut [&'a str; LABELS_MAX]) -> Result<usize, LabelError> {
+        let names = self.descriptor.label_names();
+        for (value, name) in values.iter_mut().zip(names) {
+            let label = labels.iter().find(|(label, _)| label == name);
+            *value = label.ok_or(LabelError::Missing)?.1;
         }
-        if labels.len() == names.len() { Ok(()) } else { Err(LabelError::Unknown) }
+        if labels.len() == names.len() { Ok(names.len()) } else { Err(LabelError::Unknown) }
     }
 
-    /// The given values in the descriptor's order.
-    fn ordered<'a>(&'a self, labels: &'a [(&str, &'a str)]) -> impl Iterator<Item = &'a str> {
-        let value = |name: &String| labels.iter().find(|(label, _)| label == name).map_or("", |(_, value)| *value);
-        self.descriptor.label_names().iter().map(value)
+    #[inline]
+    fn find_or_make(&self, values: &(impl Values + ?Sized)) -> &I {
+        let hash = self.hash(values);
+        match self.find(hash, values) {
+            Some(instrument) => instrument,
+            None => self.make(hash, values),
+        }
     }
 
-    fn compare(&self, held: &[String], labels: &[(&str, &str)]) -> Ordering {
-        held.iter().map(String::as_str).cmp(self.ordered(labels))
+    #[inline]
+    fn find(&self, hash: u64, values: &(impl Values + ?Sized)) -> Option<&I> {
+        let is_it = |number| self.series(number).is_some_and(|series| series.labels.are(values));
+        let number = self.index.find(hash, is_it)?;
+        Some(&self.series(number)?.instrument)
     }
 
-    fn values(&self, labels: &[(&str, &str)]) -> Vec<String> {
-        self.ordered(labels).map(String::from).collect()
+    #[inline]
+    fn hash(&self, values: &(impl Values + ?Sized)) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        (0..values.count()).for_each(|place| hash(values.value(place), &mut hasher));
+        hasher.finish()
     }
 
-    fn overflow_values(&self) -> Vec<String> {
-        self.descriptor.label_names().iter().map(|_| OVERFLOW.into()).collect()
+    #[inline]
+    fn series(&self, number: usize) -> Option<&Series<I>> {
+        self.series.get(Pages::<OnceBox<Series<I>>, 18, 1, 4>::place(number)?)?.get()
+    }
+
+    #[cold]
+    fn make(&self, hash: u64, values: &(impl Values + ?Sized)) -> &I {
+        let _one_at_a_time = self.making.lock();
+        if let Some(instrument) = self.find(hash, values) {
+            return instrument;
+        }
+        let is_too_long = (0..values.count()).any(|place| values.value(place).len() > LABEL_BYTES_MAX);
+        let made = if is_too_long { None } else { self.make_series(hash, values) };
+        made.unwrap_or_else(|| {
+            self.has_overflowed.store(true, Ordering::Relaxed);
+            self.storage.overflow();
+            &self.overflow.instrument
+        })
+    }
+
+    /// None when there is no room.
+    fn make_series(&self, hash: u64, values: &(impl Values + ?Sized)) -> Option<&I> {
+        let number = self.count.load(Ordering::Relaxed) as usize;
+        let place = Pages::<OnceBox<Series<I>>, 18, 1, 4>::place(number).filter(|_| number < self.limit)?;
+        let instrument = I::make(&self.storage, &self.descriptor)?;
+        let labels = LabelValues::new((0..values.count()).map(|place| values.value(place)));
+        self.storage.hold(labels.bytes() + size_of::<Series<I>>());
+        let series = self.series.get_or_make(place).get_or_make(|| Series { labels, instrument });
+        self.index.insert(hash, number, |number| self.hash_of(number));
+        self.count.store(number as u64 + 1, Ordering::Release);
+        Some(&series.instrument)
+    }
+
+    fn hash_of(&self, number: usize) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        let labels = self.series(number).map(|series| &series.labels);
+        labels.into_iter().flat_map(LabelValues::iter).for_each(|value| hash(value, &mut hasher));
+        hasher.finish()
+    }
+
+    // ---- reading
+
+    fn read_into(&self, reading: &mut Reading, places: &mut Places, family: &mut FamilySnapshot) {
+        let made = self.count.load(Ordering::Acquire) as usize;
+        let overflow = self.has_overflowed.load(Ordering::Relaxed).then_some(&self.overflow);
+        let count = made + usize::from(overflow.is_some());
+        if places.0.len() != count {
+            self.list(made, count, places, family);
+        }
+        let series = (0..made).filter_map(|number| self.series(number)).chain(overflow);
+        for (series, place) in series.zip(&places.0) {
+            series.instrument.read_into(reading, &mut family.series[*place as usize].value);
+        }
+        reading.bytes += (self.series.bytes() + self.index.bytes() + size_of::<Self>()) as u64;
+    }
+
+    /// Lists by their labels the `made` series and, to make `count`, the overflow series.
+    fn list(&self, made: usize, count: usize, places: &mut Places, family: &mut FamilySnapshot) {
+        let made = |number: usize| if number < made { self.series(number) } else { None };
+        let series = |number: &u32| made(*number as usize).unwrap_or(&self.overflow);
+        let mut by_labels: Vec<u32> = (0..count as u32).collect();
+        by_labels.sort_unstable_by(|one, other| series(one).labels.cmp(&series(other).labels));
+        let new = |number| SeriesSnapshot { labels: series(number).labels.clone(), value: Value::Counter(0) };
+        family.series = by_labels.iter().map(new).collect();
+        places.0.resize(count, 0);
+        by_labels.iter().enumerate().for_each(|(place, number)| places.0[*number as usize] = place as u32);
     }
 }
+
+#[inline(always)]
+fn hash(value: &str, hasher: &mut impl Hasher) {
+    Packed::of(value.as_bytes()).hash(value.as_bytes(), hasher);
+}
+
+/// For each series of a family, in the order in which they were made, its place by labels.
+#[derive(Debug, Default)]
+pub(super) struct Places(Vec<u32>);
 
 impl<I> Clone for Family<I> {
     fn clone(&self) -> Self {
@@ -133,49 +244,57 @@ impl<I> fmt::Debug for Family<I> {
     }
 }
 
-/// A family of any kind, as the registry holds it.
-#[derive(Clone, Debug)]
-pub(super) enum AnyFamily {
-    Counter(CounterFamily),
-    Gauge(GaugeFamily),
-    Histogram(HistogramFamily),
+/// The series of one name, found by a type that holds their labels; see [`labels!`](crate::labels).
+pub struct TypedFamily<I, L> {
+    family: Family<I>,
+    /// By number, if all label sets are known.
+    known: Box<[I]>,
+    labels: PhantomData<fn(&L)>,
 }
 
-impl AnyFamily {
-    pub(super) fn kind(&self) -> Kind {
-        match self {
-            Self::Counter(_) => Kind::Counter,
-            Self::Gauge(_) => Kind::Gauge,
-            Self::Histogram(_) => Kind::Histogram,
+#[expect(private_bounds, reason = "what an instrument is made of is this crate's own")]
+impl<I: Instrument, L: LabelSet> TypedFamily<I, L> {
+    /// # Errors
+    /// More label sets are known than the family has room for.
+    pub(super) fn new(family: Family<I>) -> Result<Self, RegisterError> {
+        if L::CARDINALITY > family.0.limit {
+            return Err(RegisterError::TooManySeries);
+        }
+        let known = (0..L::CARDINALITY).map(|number| family.0.find_or_make(&*known_values::<L>(number)).clone());
+        Ok(Self { known: known.collect(), family, labels: PhantomData })
+    }
+
+    /// The series with these labels. What there is no room for goes to the series whose labels read
+    /// [`OVERFLOW`], as in [`Family::with`].
+    #[inline]
+    pub fn at(&self, labels: &L) -> &I {
+        match self.known.get(labels.index()) {
+            Some(instrument) if L::CARDINALITY > 0 => instrument,
+            _ => self.family.0.find_or_make(labels.values().as_ref()),
         }
     }
+}
 
-    pub(super) fn descriptor(&self) -> &Descriptor {
-        match self {
-            Self::Counter(family) => &family.0.descriptor,
-            Self::Gauge(family) => &family.0.descriptor,
-            Self::Histogram(family) => &family.0.descriptor,
-        }
+/// The values of the label set of this number.
+fn known_values<L: LabelSet>(mut number: usize) -> Vec<&'static str> {
+    let mut values: Vec<&str> = Vec::with_capacity(L::VALUES.len());
+    for known in L::VALUES.iter().rev() {
+        values.push(known[number % known.len()]);
+        number /= known.len();
     }
+    values.reverse();
+    values
+}
 
-    pub(super) fn snapshot(&self) -> FamilySnapshot {
-        match self {
-            Self::Counter(family) => family.snapshot(self.kind(), |counter| Value::Counter(counter.value())),
-            Self::Gauge(family) => family.snapshot(self.kind(), |gauge| Value::Gauge(gauge.value())),
-            Self::Histogram(family) => family.snapshot(self.kind(), |histogram| Value::Histogram(histogram.snapshot())),
-        }
+impl<I: Clone, L> Clone for TypedFamily<I, L> {
+    fn clone(&self) -> Self {
+        Self { family: self.family.clone(), known: self.known.clone(), labels: PhantomData }
     }
+}
 
-    pub(super) fn into_counter(self) -> Option<CounterFamily> {
-        if let Self::Counter(family) = self { Some(family) } else { None }
-    }
-
-    pub(super) fn into_gauge(self) -> Option<GaugeFamily> {
-        if let Self::Gauge(family) = self { Some(family) } else { None }
-    }
-
-    pub(super) fn into_histogram(self) -> Option<HistogramFamily> {
-        if let Self::Histogram(family) = self { Some(family) } else { None }
+impl<I, L> fmt::Debug for TypedFamily<I, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TypedFamily").field(&self.family.0.descriptor).finish()
     }
 }
 

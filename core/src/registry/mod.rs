@@ -1,25 +1,31 @@
 //! Names and collects: a [`Registry`] holds families, a family holds one series per label set.
 //!
-//! Registries are instances and never mix. Registering and snapshotting take a lock; recording
-//! through a bound handle does not.
+//! Registries are instances and never mix. Registering and making a series take a lock; finding a
+//! series, recording and taking a snapshot do not.
 
+mod collector;
 mod defaults;
 mod descriptor;
 mod family;
-mod snapshot;
+mod index;
+mod self_metrics;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 
+pub use collector::Collector;
 pub use defaults::{DefaultMetrics, SourceInstruments};
-pub use descriptor::{Descriptor, Kind, RegisterError};
-pub use family::{CounterFamily, GaugeFamily, HistogramFamily, LabelError, OVERFLOW};
-pub use snapshot::{FamilySnapshot, RegistrySnapshot, SeriesSnapshot, Value};
+pub use descriptor::{Aggregation, Descriptor, Kind, RegisterError};
+pub use family::{CounterFamily, Family, GaugeFamily, HistogramFamily, LabelError, OVERFLOW, TypedFamily};
+pub use self_metrics::SelfMetrics;
 
-use crate::instrument::{Counter, Gauge, Histogram};
+use crate::instrument::{Counter, Gauge, Histogram, Instrument, Reading};
+use crate::label::LabelSet;
+use crate::memory::storage::Storage;
+use crate::snapshot::{FamilySnapshot, RegistrySnapshot};
 use crate::sync::Lock;
-use family::{AnyFamily, Family};
+use family::Places;
 
 /// Series a family holds at most, unless [`Registry::with_series_limit`] says otherwise.
 pub const DEFAULT_SERIES_LIMIT: usize = 2_000;
@@ -39,8 +45,7 @@ pub const DEFAULT_SERIES_LIMIT: usize = 2_000;
 pub struct Registry {
     families: Arc<Lock<BTreeMap<String, AnyFamily>>>,
     series_limit: usize,
-    refused: Counter,
-    overflowed: Counter,
+    storage: Arc<Storage>,
 }
 
 impl Default for Registry {
@@ -56,61 +61,127 @@ impl Registry {
     }
 
     /// An empty registry with room for `series_limit` series a family. Label sets beyond it share
-    /// one series, whose labels all read [`OVERFLOW`].
+    /// one series, whose labels all read [`OVERFLOW`]. A process has room for about a million series.
     pub fn with_series_limit(series_limit: usize) -> Self {
-        Self { families: Arc::default(), series_limit, refused: Counter::default(), overflowed: Counter::default() }
+        Self { families: Arc::default(), series_limit, storage: Arc::default() }
     }
 
     /// The family of counters that `descriptor` names; the same one each time.
     ///
     /// # Errors
-    /// An invalid name or label, or another descriptor registered under this name.
+    /// An invalid descriptor, another one registered under this name, or no room.
     pub fn counter(&self, descriptor: &Descriptor) -> Result<CounterFamily, RegisterError> {
-        let family = Family::new(descriptor, self.series_limit, &self.overflowed, Counter::default);
-        self.register(descriptor, AnyFamily::Counter(family))?.into_counter().ok_or(RegisterError::Conflict)
+        let held = |held: &AnyFamily| if let AnyFamily::Counter(family) = held { Some(family.clone()) } else { None };
+        self.family(descriptor, AnyFamily::Counter, held)
     }
 
     /// The family of gauges that `descriptor` names; the same one each time.
     ///
     /// # Errors
-    /// An invalid name or label, or another descriptor registered under this name.
+    /// An invalid descriptor, another one registered under this name, or no room.
     pub fn gauge(&self, descriptor: &Descriptor) -> Result<GaugeFamily, RegisterError> {
-        let refused = self.refused.clone();
-        let make = move || Gauge::new(refused.clone());
-        let family = Family::new(descriptor, self.series_limit, &self.overflowed, make);
-        self.register(descriptor, AnyFamily::Gauge(family))?.into_gauge().ok_or(RegisterError::Conflict)
+        let held = |held: &AnyFamily| if let AnyFamily::Gauge(family) = held { Some(family.clone()) } else { None };
+        self.family(descriptor, AnyFamily::Gauge, held)
     }
 
     /// The family of histograms that `descriptor` names; the same one each time.
     ///
     /// # Errors
-    /// An invalid name, label or bound, or another descriptor registered under this name.
+    /// An invalid descriptor, another one registered under this name, or no room.
     pub fn histogram(&self, descriptor: &Descriptor) -> Result<HistogramFamily, RegisterError> {
-        let (refused, bounds) = (self.refused.clone(), descriptor.shared_bounds());
-        let make = move || Histogram::new(bounds.clone(), refused.clone());
-        let family = Family::new(descriptor, self.series_limit, &self.overflowed, make);
-        self.register(descriptor, AnyFamily::Histogram(family))?.into_histogram().ok_or(RegisterError::Conflict)
+        let held = |held: &AnyFamily| if let AnyFamily::Histogram(family) = held { Some(family.clone()) } else { None };
+        self.family(descriptor, AnyFamily::Histogram, held)
     }
 
-    /// All families and series now, by name and then by labels.
+    /// The family of counters that `descriptor` names, with the labels of `L`; see
+    /// [`labels!`](crate::labels).
+    ///
+    /// # Errors
+    /// As of [`counter`](Self::counter), and more known label sets than the family has room for.
+    pub fn counter_of<L: LabelSet>(&self, descriptor: &Descriptor) -> Result<TypedFamily<Counter, L>, RegisterError> {
+        TypedFamily::new(self.counter(&labelled::<L>(descriptor))?)
+    }
+
+    /// The family of gauges that `descriptor` names, with the labels of `L`.
+    ///
+    /// # Errors
+    /// As of [`counter_of`](Self::counter_of).
+    pub fn gauge_of<L: LabelSet>(&self, descriptor: &Descriptor) -> Result<TypedFamily<Gauge, L>, RegisterError> {
+        TypedFamily::new(self.gauge(&labelled::<L>(descriptor))?)
+    }
+
+    /// The family of histograms that `descriptor` names, with the labels of `L`.
+    ///
+    /// # Errors
+    /// As of [`counter_of`](Self::counter_of).
+    pub fn histogram_of<L: LabelSet>(
+        &self,
+        descriptor: &Descriptor,
+    ) -> Result<TypedFamily<Histogram, L>, RegisterError> {
+        TypedFamily::new(self.histogram(&labelled::<L>(descriptor))?)
+    }
+
+    /// All families and series now, by name and then by labels. [`collector`](Self::collector) does it
+    /// again and again without allocating.
     pub fn snapshot(&self) -> RegistrySnapshot {
-        let families = self.families.lock();
-        RegistrySnapshot {
-            families: families.values().map(AnyFamily::snapshot).collect(),
-            refused_values: self.refused_values(),
-            overflowed_series: self.overflowed.value(),
-        }
+        let mut collector = self.collector();
+        collector.collect(0);
+        collector.into_snapshot()
+    }
+
+    /// What takes snapshots into the same memory.
+    pub fn collector(&self) -> Collector {
+        Collector::new(self)
     }
 
     /// Values refused because they were not finite.
     pub fn refused_values(&self) -> u64 {
-        self.refused.value()
+        self.storage.refused()
     }
 
-    fn register(&self, descriptor: &Descriptor, family: AnyFamily) -> Result<AnyFamily, RegisterError> {
-        descriptor.validate(family.kind())?;
+    fn family<I: Instrument>(
+        &self,
+        descriptor: &Descriptor,
+        any: impl Fn(Family<I>) -> AnyFamily,
+        of_this_kind: impl Fn(&AnyFamily) -> Option<Family<I>>,
+    ) -> Result<Family<I>, RegisterError> {
         let mut families = self.families.lock();
-        let held = families.entry(descriptor.name().into()).or_insert(family);
-        if held.descriptor() == descriptor { Ok(held.clone()) } else { Err(RegisterError::Conflict) }
+        if let Some(held) = families.get(descriptor.name()) {
+            let same = of_this_kind(held).filter(|family| family.descriptor() == descriptor);
+            return same.ok_or(RegisterError::Conflict);
+        }
+        let family = Family::new(descriptor, self.series_limit, &self.storage)?;
+        families.insert(descriptor.name().into(), any(family.clone()));
+        Ok(family)
+    }
+}
+
+fn labelled<L: LabelSet>(descriptor: &Descriptor) -> Descriptor {
+    L::NAMES.iter().fold(descriptor.clone(), |descriptor, name| descriptor.label(name))
+}
+
+/// A family of any kind, as the registry holds it.
+#[derive(Clone, Debug)]
+enum AnyFamily {
+    Counter(CounterFamily),
+    Gauge(GaugeFamily),
+    Histogram(HistogramFamily),
+}
+
+impl AnyFamily {
+    fn empty_snapshot(&self) -> FamilySnapshot {
+        match self {
+            Self::Counter(family) => family.empty_snapshot(),
+            Self::Gauge(family) => family.empty_snapshot(),
+            Self::Histogram(family) => family.empty_snapshot(),
+        }
+    }
+
+    fn read_into(&self, reading: &mut Reading, places: &mut Places, snapshot: &mut FamilySnapshot) {
+        match self {
+            Self::Counter(family) => family.read_into(reading, places, snapshot),
+            Self::Gauge(family) => family.read_into(reading, places, snapshot),
+            Self::Histogram(family) => family.read_into(reading, places, snapshot),
+        }
     }
 }

@@ -155,9 +155,9 @@ impl Source {
             self.instruments.bytes_received.add(arrived.bytes);
             self.instruments.frames_received.inc();
             let overflow = self.queue.push(piece, now);
-            self.instruments.queue_depth.add(1.0 - overflow.frames as f64);
             self.count_dropped(overflow, now);
         }
+        self.tell_queue_depth();
     }
 
     fn count_dropped(&mut self, amount: Amount, now: Moment) {
@@ -167,6 +167,10 @@ impl Source {
             self.instruments.frames_dropped.add(amount.frames);
             self.instruments.bytes_dropped.add(amount.bytes);
         }
+    }
+
+    fn tell_queue_depth(&self) {
+        self.instruments.queue_depth.set(self.queue.waiting().frames as f64);
     }
 
     pub(super) fn bytes_received(&self) -> u64 {
@@ -196,13 +200,13 @@ impl Source {
     /// Moves what waits into the chunk that is being filled, until that is long enough.
     pub(super) fn fill_chunk(&mut self, now: Moment) {
         while !self.open_is_full {
-            let Some(piece) = self.queue.take() else { return };
-            self.instruments.queue_depth.add(-1.0);
+            let Some(piece) = self.queue.take() else { break };
             self.open.add(piece);
             if self.open.duration() >= self.wanted_chunk() {
                 self.complete_chunk(now);
             }
         }
+        self.tell_queue_depth();
     }
 
     /// The chunk takes no more audio: it is for the provider, or to be dropped.
@@ -268,7 +272,7 @@ impl Source {
         let (waiting, in_provider) = (self.queue.waiting(), self.in_provider());
         self.queue.clear();
         (self.open, self.open_is_full) = (Chunk::default(), false);
-        self.instruments.queue_depth.add(-(waiting.frames as f64));
+        self.tell_queue_depth();
         self.left = waiting;
         self.left += in_provider;
         self.count_dropped(self.left, now);

@@ -1,14 +1,15 @@
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Identity, Metrics};
-use crate::registry::RegistrySnapshot;
+use crate::snapshot::RegistrySnapshot;
 
 /// The state of everything at one tick of the server, as a viewer gets it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StreamFrame {
+pub struct StreamFrame<'a> {
     /// One server start; another value means that all counts began anew.
     pub epoch: String,
     /// The server's tick; a gap is ticks that this viewer did not get.
@@ -18,7 +19,7 @@ pub struct StreamFrame {
     /// What the server says of itself.
     pub server: ServerState,
     /// All metrics.
-    pub registry: RegistrySnapshot,
+    pub registry: Cow<'a, RegistrySnapshot>,
     /// All live sessions, oldest first.
     pub sessions: Vec<SessionState>,
 }

@@ -1,4 +1,4 @@
-use tachograph_core::registry::{DefaultMetrics, Descriptor, Kind, RegisterError, Registry, Value};
+use tachograph_core::registry::{DefaultMetrics, Descriptor, Kind, RegisterError, Registry};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -14,7 +14,14 @@ fn the_default_metrics_have_their_names_kinds_units_and_labels() {
     DefaultMetrics::register(&registry).unwrap().source("mic").unwrap();
     let snapshot = registry.snapshot();
     let told: Vec<_> = (snapshot.families.iter())
-        .map(|f| (&*f.name, f.kind, &*f.unit, f.series[0].labels.keys().map(|label| &**label).collect::<Vec<_>>()))
+        .map(|f| {
+            (
+                f.name(),
+                f.kind,
+                f.descriptor.unit_name(),
+                f.labels(&f.series[0]).map(|(name, _)| name).collect::<Vec<_>>(),
+            )
+        })
         .collect();
     let by_source = || vec!["source"];
     assert_eq!(
@@ -42,7 +49,7 @@ fn the_default_histograms_have_their_bounds() {
     let registry = Registry::new();
     DefaultMetrics::register(&registry).unwrap().source("mic").unwrap();
     let snapshot = registry.snapshot();
-    let bounds = |name| snapshot.histogram(name, MIC).unwrap().bounds.clone();
+    let bounds = |name| snapshot.histogram(name, MIC).unwrap().bounds().to_vec();
     assert_eq!(bounds("inference_time_ms"), [50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0]);
     assert_eq!(bounds("processing_time_ms"), [100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0]);
 }
@@ -81,9 +88,9 @@ fn every_metric_is_updated_where_the_thing_happens() {
     assert_eq!(counted.counter("asr_chunks_processed", SYSTEM), Some(1));
     assert_eq!(counted.gauge("processing_lag_seconds", SYSTEM), Some(0.4));
     let inference = counted.histogram("inference_time_ms", SYSTEM).unwrap();
-    assert_eq!((&*inference.buckets, inference.sum), (&[0, 1, 0, 0, 0, 0, 0, 0][..], 75.0));
+    assert_eq!((inference.buckets(), inference.sum()), (&[0, 1, 0, 0, 0, 0, 0, 0][..], 75.0));
     let processing = counted.histogram("processing_time_ms", SYSTEM).unwrap();
-    assert_eq!((&*processing.buckets, processing.sum), (&[0, 0, 1, 0, 0, 0, 0, 0][..], 400.0));
+    assert_eq!((processing.buckets(), processing.sum()), (&[0, 0, 1, 0, 0, 0, 0, 0][..], 400.0));
 }
 
 #[test]
@@ -121,7 +128,23 @@ fn the_gauges_return_to_zero_when_a_session_ends_and_when_it_is_only_dropped() {
 fn the_queue_depth_of_a_source_is_summed_over_sessions() {
     let registry = Registry::new();
     let metrics = DefaultMetrics::register(&registry).unwrap();
-    metrics.source("mic").unwrap().queue_depth.add(2.0);
-    metrics.source("mic").unwrap().queue_depth.add(3.0);
-    assert_eq!(registry.snapshot().series("queue_depth", MIC), Some(&Value::Gauge(5.0)));
+    let sessions = [metrics.source("mic").unwrap(), metrics.source("mic").unwrap()];
+    sessions[0].queue_depth.set(2.0);
+    sessions[1].queue_depth.set(3.0);
+    assert_eq!(registry.snapshot().gauge("queue_depth", MIC), Some(5.0));
+}
+
+#[test]
+fn the_processing_lag_of_a_source_is_the_longest_of_its_sessions_and_goes_with_them() {
+    let registry = Registry::new();
+    let metrics = DefaultMetrics::register(&registry).unwrap();
+    let (one, other) = (metrics.source("mic").unwrap(), metrics.source("mic").unwrap());
+    let lag = || registry.snapshot().gauge("processing_lag_seconds", MIC);
+    one.processing_lag_seconds.set(0.5);
+    other.processing_lag_seconds.set(0.25);
+    assert_eq!(lag(), Some(0.5));
+    drop(one);
+    assert_eq!(lag(), Some(0.25));
+    drop(other);
+    assert_eq!(lag(), Some(0.0));
 }

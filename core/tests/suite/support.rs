@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use bytes::Bytes;
-use tachograph_core::registry::{DefaultMetrics, Registry, RegistrySnapshot};
+use tachograph_core::registry::{DefaultMetrics, Registry};
 use tachograph_core::session::{Chunk, ChunkResult, Session, SessionConfig, TickTally};
+use tachograph_core::snapshot::RegistrySnapshot;
 use tachograph_core::time::Moment;
 use tachograph_core::wire::{Identity, Metrics, Receipt, SYSTEM, SourceName, Status};
 

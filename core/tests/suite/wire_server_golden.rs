@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tachograph_core::registry::{DefaultMetrics, Descriptor, Registry};
 use tachograph_core::session::{ChunkResult, ProviderInForce, ProviderPhase, Session, SessionConfig, TickTally, Voice};
+use tachograph_core::snapshot::RegistrySnapshot;
 use tachograph_core::wire::{
     ClientFeatures, Envelope, ErrorCode, ErrorMessage, FinalSummary, Identity, MIC, Metrics, SYSTEM, ServerMessage,
     ServerState, SessionPhase, SessionState, Status, StatusState, StreamFrame,
@@ -203,6 +204,8 @@ fn a_stream_frame() {
     let times = registry.histogram(&Descriptor::new("time", "Times").unit("ms").bounds(&[1.0, 2.5])).unwrap();
     times.with(&[]).unwrap().record(2.0);
     registry.counter(&Descriptor::new("total", "All")).unwrap().with(&[]).unwrap().add(3);
+    // What it holds depends on the machine's word.
+    let snapshot = RegistrySnapshot { bytes_held: 4_312, ..registry.snapshot() };
     let frame = StreamFrame {
         epoch: "e-1".into(),
         seq: 9,
@@ -214,7 +217,7 @@ fn a_stream_frame() {
             tick_lag_ms: 0.3,
             ticks_missed: 1,
         },
-        registry: registry.snapshot(),
+        registry: Cow::Owned(snapshot),
         sessions: vec![
             SessionState {
                 identity: identity(),

@@ -2,11 +2,13 @@
 
 mod viewer;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use parking_lot::Mutex;
+use tachograph_core::registry::{Collector, Registry};
 use tachograph_core::time::Schedule;
 use tachograph_core::wire::{ServerState, StreamFrame, rounded};
 use tokio::sync::watch;
@@ -22,7 +24,11 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The newest frame, for all who look: a slow one skips to it.
 #[derive(Debug)]
-pub(crate) struct Hub(watch::Sender<Encoded>);
+pub(crate) struct Hub {
+    newest: watch::Sender<Encoded>,
+    /// Keeps the memory of its snapshot from tick to tick.
+    collector: Mutex<Collector>,
+}
 
 /// A frame as it goes out; clones share the text.
 #[derive(Clone, Debug, Default)]
@@ -32,23 +38,21 @@ pub(crate) struct Encoded {
     pub(crate) text: Utf8Bytes,
 }
 
-impl Default for Hub {
-    fn default() -> Self {
-        Self(watch::Sender::new(Encoded::default()))
-    }
-}
-
 impl Hub {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        Self { newest: watch::Sender::new(Encoded::default()), collector: Mutex::new(registry.collector()) }
+    }
+
     pub(crate) fn newest(&self) -> Encoded {
-        self.0.borrow().clone()
+        self.newest.borrow().clone()
     }
 
     fn publish(&self, text: String) {
-        self.0.send_modify(|newest| *newest = Encoded { index: newest.index + 1, text: text.into() });
+        self.newest.send_modify(|newest| *newest = Encoded { index: newest.index + 1, text: text.into() });
     }
 
     fn subscribe(&self) -> watch::Receiver<Encoded> {
-        self.0.subscribe()
+        self.newest.subscribe()
     }
 }
 
@@ -93,15 +97,18 @@ fn poll(app: &App, schedule: &mut Schedule) -> Option<(u64, Duration)> {
 
 fn publish(app: &App, seq: u64, lag: Duration) {
     app.metrics.tick_lag_seconds.set(lag.as_secs_f64());
-    match serde_json::to_string(&frame(app, seq, lag)) {
+    match encode(app, seq, lag) {
         Ok(text) => app.hub.publish(text),
         Err(error) => tracing::error!(%error, "a frame could not be encoded"),
     }
 }
 
-fn frame(app: &App, seq: u64, lag: Duration) -> StreamFrame {
+fn encode(app: &App, seq: u64, lag: Duration) -> serde_json::Result<String> {
     let (now, timestamp) = (app.clock.now(), unix_seconds());
-    StreamFrame {
+    let mut collector = app.hub.collector.lock();
+    let registry = collector.collect_timed((timestamp * 1_000.0) as u64, || app.clock.now());
+    app.metrics.registry.update(registry);
+    let frame = StreamFrame {
         epoch: app.epoch.clone(),
         seq,
         timestamp: rounded(timestamp, 3),
@@ -112,7 +119,8 @@ fn frame(app: &App, seq: u64, lag: Duration) -> StreamFrame {
             tick_lag_ms: rounded(lag.as_secs_f64() * 1_000.0, 1),
             ticks_missed: app.metrics.ticks_missed.value(),
         },
-        registry: app.registry.snapshot(),
+        registry: Cow::Borrowed(registry),
         sessions: app.sessions.all().iter().map(|session| session.state(now, timestamp)).collect(),
-    }
+    };
+    serde_json::to_string(&frame)
 }

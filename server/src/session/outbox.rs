@@ -175,6 +175,11 @@ mod tests {
     use super::*;
     use tachograph_core::wire::{Status, StatusState};
 
+    fn outbox() -> Outbox {
+        let registry = tachograph_core::registry::Registry::new();
+        Outbox::new(crate::metrics::ServerMetrics::register(&registry).unwrap().metrics_conflated)
+    }
+
     fn status() -> ServerMessage {
         ServerMessage::Status(Status::new(StatusState::Connected, "Connected"))
     }
@@ -203,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_newer_metrics_message_replaces_the_older_one_and_only_that_seq_skips() {
-        let outbox = Outbox::new(Counter::default());
+        let outbox = outbox();
         [status(), metrics(1), status(), metrics(2), status()].into_iter().for_each(|message| outbox.push(message));
         assert_eq!(seqs(&outbox), [1, 3, 4, 5]);
         assert_eq!(outbox.tick_tally(), (1, 1));
@@ -212,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_client_that_does_not_read_is_told_apart_from_a_slow_one() {
-        let outbox = Outbox::new(Counter::default());
+        let outbox = outbox();
         (0..10_000).for_each(|tick| outbox.push(metrics(tick)));
         assert!(!outbox.not_read.is_cancelled());
         (0..WAITING_MAX).for_each(|_| outbox.push(status()));
@@ -222,7 +227,7 @@ mod tests {
 
     #[test]
     fn the_close_comes_after_everything_queued_and_nothing_after_it() {
-        let outbox = Outbox::new(Counter::default());
+        let outbox = outbox();
         outbox.push(status());
         outbox.close(1000, "done");
         outbox.push(status());

@@ -72,7 +72,7 @@ pub fn duration(seconds: f64) -> String {
 }
 
 /// A figure of a family in its unit; one that has no short form stands in the family's head.
-pub(super) fn measure(value: f64, unit: &str) -> String {
+pub fn measure(value: f64, unit: &str) -> String {
     match unit {
         "ms" => millis(value),
         "s" => seconds(value),

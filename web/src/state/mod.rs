@@ -20,7 +20,7 @@ mod samples;
 pub use attention::{Attention, Severity, Trouble, troubles, worst};
 pub use connection::{Connection, STALE_AFTER};
 pub use figure::Figure;
-pub use format::{count, duration, millis};
+pub use format::{count, duration, measure, millis};
 pub use history::{HISTORY_TICKS, History, Sample};
 pub use panel::{Family, Labels, Panel, Series, bucket_text, label_text};
 pub use session::{Session, SourceView};

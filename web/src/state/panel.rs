@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use tachograph_core::instrument::HistogramSnapshot;
-use tachograph_core::registry::{FamilySnapshot, Kind, RegistrySnapshot, SeriesSnapshot, Value};
+use tachograph_core::registry::Kind;
+use tachograph_core::snapshot::{FamilySnapshot, HistogramSnapshot, RegistrySnapshot, Value};
 
 use super::format::{count, measure, rate};
 
@@ -24,6 +24,12 @@ pub struct Panel {
     pub refused_values: u64,
     /// Series that the registry folded into an overflow series.
     pub overflowed_series: u64,
+    /// Series of all families, listed or not.
+    pub series: u64,
+    /// Memory that the registry holds.
+    pub bytes_held: u64,
+    /// How long its snapshot took.
+    pub snapshot_seconds: f64,
 }
 
 /// One family.
@@ -58,11 +64,21 @@ impl Panel {
     /// The registry of the next frame, `elapsed` seconds after this one's, if that can be told.
     #[must_use]
     pub fn next(&self, registry: RegistrySnapshot, elapsed: Option<f64>) -> Self {
-        let RegistrySnapshot { families, refused_values, overflowed_series } = registry;
-        let mut next = Self { families: Vec::new(), unlisted: 0, refused_values, overflowed_series };
+        let RegistrySnapshot { families, series, refused_values, overflowed_series, bytes_held, .. } = registry;
+        let snapshot_seconds = registry.snapshot_seconds;
+        let (unlisted, listed) = (0, Vec::new());
+        let mut next = Self {
+            families: listed,
+            unlisted,
+            refused_values,
+            overflowed_series,
+            series,
+            bytes_held,
+            snapshot_seconds,
+        };
         for family in families {
-            if next.families.len() < FAMILIES_MAX && next.family(&family.name).is_none() {
-                next.families.push(Family::after(self, family, elapsed));
+            if next.families.len() < FAMILIES_MAX && next.family(family.name()).is_none() {
+                next.families.push(Family::after(self, &family, elapsed));
             } else {
                 next.unlisted += 1;
             }
@@ -93,11 +109,19 @@ impl Family {
     }
 
     /// The family after one frame, now that it is as `snapshot` says.
-    fn after(before: &Panel, snapshot: FamilySnapshot, elapsed: Option<f64>) -> Self {
-        let FamilySnapshot { name, kind, unit, help, series } = snapshot;
-        let before = before.family(&name);
-        let mut family = Self { name, kind, unit, help, series: Vec::new(), unlisted: 0 };
-        for SeriesSnapshot { labels, value } in series {
+    fn after(before: &Panel, snapshot: &FamilySnapshot, elapsed: Option<f64>) -> Self {
+        let before = before.family(snapshot.name());
+        let mut family = Self {
+            name: snapshot.name().into(),
+            kind: snapshot.kind,
+            unit: snapshot.descriptor.unit_name().into(),
+            help: snapshot.descriptor.help_text().into(),
+            series: Vec::new(),
+            unlisted: 0,
+        };
+        for series in &snapshot.series {
+            let labels = snapshot.labels(series).map(|(name, value)| (name.into(), value.into())).collect();
+            let value = series.value.clone();
             let growth = before.and_then(|family| family.series(&labels)?.growth_to(&value));
             let rate = growth.zip(elapsed).map(|(growth, span)| growth as f64 / span);
             family.add(Series { labels, value, rate });
@@ -120,7 +144,7 @@ impl Series {
     pub fn raw(&self) -> String {
         match &self.value {
             Value::Counter(total) => total.to_string(),
-            Value::Gauge(figure) => format!("{figure:?}"),
+            Value::Gauge(gauge) => format!("{:?}", gauge.value()),
             Value::Histogram(buckets) => buckets.count().to_string(),
         }
     }
@@ -130,17 +154,17 @@ impl Series {
         match &self.value {
             Value::Counter(total) if unit == "bytes" => measure(*total as f64, unit),
             Value::Counter(total) => count(*total),
-            Value::Gauge(figure) => measure(*figure, unit),
+            Value::Gauge(gauge) => measure(gauge.value(), unit),
             Value::Histogram(buckets) => count(buckets.count()),
         }
     }
 
-    /// What stands beside it: a counter's rate, a histogram's mean.
+    /// What stands beside it: a counter's rate, a histogram's mean and 99th percentile.
     pub fn note(&self, unit: &str) -> String {
         match &self.value {
             Value::Counter(_) => rate(self.rate, unit),
             Value::Gauge(_) => String::new(),
-            Value::Histogram(buckets) => format!("mean {}", mean(buckets, unit)),
+            Value::Histogram(buckets) => mean_and_p99(buckets, unit),
         }
     }
 
@@ -152,24 +176,27 @@ impl Series {
         }
     }
 
-    /// A histogram's buckets.
+    /// The buckets of a histogram with bounds.
     pub fn buckets(&self) -> Option<&HistogramSnapshot> {
-        if let Value::Histogram(buckets) = &self.value { Some(buckets) } else { None }
+        self.value.histogram().filter(|buckets| !buckets.bounds().is_empty())
     }
 }
 
-fn mean(buckets: &HistogramSnapshot, unit: &str) -> String {
+fn mean_and_p99(buckets: &HistogramSnapshot, unit: &str) -> String {
     match buckets.count() {
-        0 => "–".into(),
-        count => measure(buckets.sum / count as f64, unit),
+        0 => "mean –".into(),
+        count => {
+            let (mean, p99) = (measure(buckets.sum() / count as f64, unit), measure(buckets.quantile(0.99), unit));
+            format!("mean {mean}, p99 {p99}")
+        }
     }
 }
 
 /// A histogram's buckets in words: `up to 50 ms: 12, up to 100 ms: 3, above: 0`.
 pub fn bucket_text(histogram: &HistogramSnapshot, unit: &str) -> String {
-    let bounds = histogram.bounds.iter().map(|bound| format!("up to {bound} {unit}"));
+    let bounds = histogram.bounds().iter().map(|bound| format!("up to {bound} {unit}"));
     let names = bounds.chain(["above".into()]);
-    let told: Vec<String> = names.zip(&histogram.buckets).map(|(name, held)| format!("{name}: {held}")).collect();
+    let told: Vec<String> = names.zip(histogram.buckets()).map(|(name, held)| format!("{name}: {held}")).collect();
     told.join(", ")
 }
 
@@ -181,6 +208,8 @@ pub fn label_text(labels: &Labels) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tachograph_core::registry::{Descriptor, Registry};
+
     use super::super::samples::frame;
     use super::*;
 
@@ -189,8 +218,8 @@ mod tests {
     }
 
     fn rate(before: u64, now: u64, elapsed: Option<f64>) -> Option<f64> {
-        let panel = Panel::default().next(frame("e", before, &[]).registry, None);
-        let panel = panel.next(frame("e", now, &[]).registry, elapsed);
+        let panel = Panel::default().next(frame("e", before, &[]).registry.into_owned(), None);
+        let panel = panel.next(frame("e", now, &[]).registry.into_owned(), elapsed);
         panel.family("audio_bytes_received").unwrap().series(&mic()).unwrap().rate
     }
 
@@ -206,26 +235,28 @@ mod tests {
         assert_eq!(rate(2, 1, Some(1.0)), None);
     }
 
+    fn counters(name: &str, sources: impl Iterator<Item = String>) -> FamilySnapshot {
+        let registry = Registry::new();
+        let family = registry.counter(&Descriptor::new(name, "").label("source")).unwrap();
+        sources.for_each(|source| family.with(&[("source", &source)]).unwrap().inc());
+        registry.snapshot().families.remove(0)
+    }
+
     #[test]
     fn series_beyond_the_bound_are_counted() {
-        let mut registry = frame("e", 1, &[]).registry;
-        let series = &mut registry.families[0].series;
-        for number in 0..60 {
-            let labels = Labels::from([("source".into(), format!("s{number}"))]);
-            series.push(SeriesSnapshot { labels, value: Value::Counter(number) });
-        }
+        let mut registry = frame("e", 1, &[]).registry.into_owned();
+        registry.families = vec![counters("many", (0..61).map(|number| format!("s{number}")))];
         let panel = Panel::default().next(registry, None);
-        let family = panel.family("audio_bytes_received").unwrap();
+        let family = panel.family("many").unwrap();
         assert_eq!((family.series.len(), family.unlisted), (SERIES_MAX, 11));
     }
 
     #[test]
     fn what_is_named_twice_is_shown_once() {
-        let mut registry = frame("e", 1, &[]).registry;
-        let family = &mut registry.families[0];
+        let mut registry = frame("e", 1, &[]).registry.into_owned();
+        let mut family = counters("twice", ["mic".into()].into_iter());
         family.series.push(family.series[0].clone());
-        let twice = family.clone();
-        registry.families.push(twice);
+        registry.families = vec![family.clone(), family];
         let panel = Panel::default().next(registry, None);
         assert_eq!((panel.families.len(), panel.unlisted), (1, 1));
         assert_eq!((panel.families[0].series.len(), panel.families[0].unlisted), (1, 1));
@@ -239,18 +270,22 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_is_its_count_its_mean_and_its_buckets() {
-        let buckets = HistogramSnapshot { bounds: vec![50.0, 100.0], buckets: vec![1, 2, 1], sum: 320.0 };
+    fn a_histogram_is_its_count_its_mean_its_p99_and_its_buckets() {
+        let registry = Registry::new();
+        let family = registry.histogram(&Descriptor::new("time", "").bounds(&[50.0, 100.0])).unwrap();
+        let times = family.with(&[]).unwrap();
+        [40.0, 60.0, 100.0, 120.0].into_iter().for_each(|ms| times.record(ms));
+        let buckets = registry.snapshot().histogram("time", &[]).unwrap().clone();
         let told = bucket_text(&buckets, "ms");
-        let series = Series { labels: mic(), value: Value::Histogram(buckets), rate: None };
+        let series = Series { labels: mic(), value: Value::Histogram(Box::new(buckets)), rate: None };
         assert_eq!((series.raw(), series.text("ms")), ("4".into(), "4".into()));
-        assert_eq!(series.note("ms").replace('\u{202f}', " "), "mean 80.0 ms");
+        assert_eq!(series.note("ms").replace('\u{202f}', " "), "mean 80.0 ms, p99 121 ms", "0.5 % off");
         assert_eq!(told, "up to 50 ms: 1, up to 100 ms: 2, above: 1");
     }
 
     #[test]
     fn a_gauge_keeps_its_digits() {
-        let series = Series { labels: mic(), value: Value::Gauge(3.0), rate: None };
+        let series = Series { labels: mic(), value: Value::Gauge(3.0.into()), rate: None };
         assert_eq!((series.raw(), series.text("frames")), ("3.0".into(), "3".into()));
     }
 }

@@ -51,16 +51,17 @@ pub(super) fn session(name: &str, age_seconds: f64, sources: &[&str]) -> Session
 }
 
 /// A frame of these sessions, each of them `seq` seconds old and with one source, `mic`.
-pub(super) fn frame(epoch: &str, seq: u64, sessions: &[&str]) -> StreamFrame {
+pub(super) fn frame(epoch: &str, seq: u64, sessions: &[&str]) -> StreamFrame<'static> {
     let sessions: Vec<Value> = sessions.iter().map(|name| session_json(name, seq as f64, &["mic"])).collect();
     let bytes = json!({ "labels": { "source": "mic" }, "counter": seq * 32_000 });
     let frame = json!({
         "epoch": epoch, "seq": seq, "timestamp": TIMESTAMP + seq as f64,
         "server": { "version": "0.1.0", "uptime_seconds": 10.0, "viewers": 1, "tick_lag_ms": 0.2, "ticks_missed": 0 },
         "registry": {
+            "at": 0, "series": 1, "bytes_held": 4096, "snapshot_seconds": 0.001,
             "families": [{
                 "name": "audio_bytes_received", "kind": "counter", "unit": "bytes", "help": "PCM received",
-                "series": [bytes],
+                "aggregation": "sum", "labels": ["source"], "series": [bytes],
             }],
             "refused_values": 0, "overflowed_series": 0,
         },

@@ -71,7 +71,7 @@ impl Store {
         let skipped = same_start.map_or(0, |head| seq - head.seq - 1);
         let elapsed = same_start.map(|head| timestamp - head.timestamp).filter(|span| *span > 0.0);
         self.skipped = self.skipped.saturating_add(skipped);
-        self.panel = self.panel.next(registry, elapsed);
+        self.panel = self.panel.next(registry.into_owned(), elapsed);
         self.follow(sessions, skipped, timestamp, now);
         self.frames += 1;
         self.head = Some(Head { epoch, seq, timestamp, received: now, server });

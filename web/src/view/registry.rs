@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::list::{Key, list};
 use super::{Heading, branch, signals};
-use crate::state::{Family, HEIGHT, Labels, Panel, Series, bars, bucket_text, count, label_text};
+use crate::state::{Family, HEIGHT, Labels, Panel, Series, bars, bucket_text, count, label_text, measure};
 
 /// The registry: a card a family, a line a series.
 #[component]
@@ -24,12 +24,16 @@ pub fn RegistrySection() -> impl IntoView {
 }
 
 fn aside(panel: &Panel) -> String {
-    let [refused, folded] = [panel.refused_values, panel.overflowed_series].map(count);
+    let [series, refused, folded] = [panel.series, panel.refused_values, panel.overflowed_series].map(count);
+    let (held, took) = (measure(panel.bytes_held as f64, "bytes"), measure(panel.snapshot_seconds * 1e3, "ms"));
     let unlisted = match panel.unlisted {
         0 => String::new(),
         more => format!(" Families not listed: {}.", count(more as u64)),
     };
-    format!("Values refused for not being finite: {refused}. Series folded into overflow series: {folded}.{unlisted}")
+    format!(
+        "{series} series hold {held}; the snapshot took {took}. Values refused for not being finite: {refused}. \
+         Series folded into overflow series: {folded}.{unlisted}"
+    )
 }
 
 /// A family: what it is, then its series.
@@ -107,19 +111,19 @@ fn buckets(family: &str, labels: &Labels) -> impl IntoView + use<> {
 }
 
 fn view_box(series: &Series) -> String {
-    format!("0 0 {} {HEIGHT}", series.buckets().map_or(0, |held| held.buckets.len() * 10))
+    format!("0 0 {} {HEIGHT}", series.buckets().map_or(0, |held| held.buckets().len() * 10))
 }
 
 fn bars_of(series: &Series) -> String {
-    series.buckets().map(|held| bars(&held.buckets)).unwrap_or_default()
+    series.buckets().map(|held| bars(held.buckets())).unwrap_or_default()
 }
 
 fn first_bucket(series: &Series, unit: &str) -> String {
-    let bound = series.buckets().and_then(|held| held.bounds.first());
+    let bound = series.buckets().and_then(|held| held.bounds().first());
     bound.map(|bound| format!("≤ {bound} {unit}")).unwrap_or_default()
 }
 
 fn last_bucket(series: &Series, unit: &str) -> String {
-    let bound = series.buckets().and_then(|held| held.bounds.last());
+    let bound = series.buckets().and_then(|held| held.bounds().last());
     bound.map(|bound| format!("> {bound} {unit}")).unwrap_or_default()
 }

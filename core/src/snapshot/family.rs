@@ -1,0 +1,92 @@
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{MergeError, Value};
+use crate::label::LabelValues;
+use crate::registry::{Descriptor, Kind};
+
+/// A family at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FamilySnapshot {
+    /// What it counts in.
+    pub kind: Kind,
+    /// Its name, unit, help and labels.
+    pub descriptor: Arc<Descriptor>,
+    /// By labels.
+    pub series: Vec<SeriesSnapshot>,
+}
+
+/// A series at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesSnapshot {
+    /// In the order of the descriptor's labels.
+    pub labels: LabelValues,
+    /// What was recorded.
+    pub value: Value,
+}
+
+impl FamilySnapshot {
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.descriptor.name()
+    }
+
+    /// Names and values of a series' labels.
+    pub fn labels<'a>(&'a self, series: &'a SeriesSnapshot) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.descriptor.label_names().iter().map(|name| &**name).zip(series.labels.iter())
+    }
+
+    /// The series with these labels, in any order.
+    pub fn series(&self, labels: &[(&str, &str)]) -> Option<&SeriesSnapshot> {
+        let same = |series: &&SeriesSnapshot| {
+            self.labels(series).count() == labels.len() && self.labels(series).all(|label| labels.contains(&label))
+        };
+        self.series.iter().find(same)
+    }
+
+    /// What is in both is merged, what is only in `other` is taken over.
+    ///
+    /// # Errors
+    /// They do not go together; nothing is changed.
+    pub fn merge(&mut self, other: &Self) -> Result<(), MergeError> {
+        self.goes_with(other)?;
+        let aggregation = self.descriptor.aggregation_rule();
+        for series in &other.series {
+            match self.find(&series.labels) {
+                Ok(place) => self.series[place].value.merge(&series.value, aggregation)?,
+                Err(place) => self.series.insert(place, series.clone()),
+            }
+        }
+        Ok(())
+    }
+
+    /// What happened since `earlier`; a gauge is as it is now.
+    ///
+    /// # Errors
+    /// They do not go together, or `earlier` counted more.
+    pub fn since(&self, earlier: &Self) -> Result<Self, MergeError> {
+        self.goes_with(earlier)?;
+        let series = |series: &SeriesSnapshot| {
+            let value = match earlier.find(&series.labels) {
+                Ok(place) => series.value.since(&earlier.series[place].value)?,
+                Err(_) => series.value.clone(),
+            };
+            Ok(SeriesSnapshot { labels: series.labels.clone(), value })
+        };
+        let series = self.series.iter().map(series).collect::<Result<_, _>>()?;
+        Ok(Self { kind: self.kind, descriptor: Arc::clone(&self.descriptor), series })
+    }
+
+    pub(super) fn goes_with(&self, other: &Self) -> Result<(), MergeError> {
+        if self.kind != other.kind || !self.descriptor.goes_with(&other.descriptor) {
+            return Err(MergeError::Family);
+        }
+        let pairs =
+            other.series.iter().filter_map(|series| Some((&self.series[self.find(&series.labels).ok()?], series)));
+        pairs.into_iter().try_for_each(|(own, others)| own.value.goes_with(&others.value))
+    }
+
+    fn find(&self, labels: &LabelValues) -> Result<usize, usize> {
+        self.series.binary_search_by(|series| series.labels.cmp(labels))
+    }
+}
