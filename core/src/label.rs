@@ -4,7 +4,6 @@
 use alloc::string::String;
 use core::cmp::Ordering;
 use core::fmt;
-use core::hash::Hasher;
 
 use ecow::EcoString;
 
@@ -110,22 +109,22 @@ impl Packed {
         Self { length, low: u64::from(*first) | u64::from(middle) << 8, high: u64::from(*last) }
     }
 
-    /// Hashes the text that this was made of.
+    /// Whether it is all of the text.
     #[inline(always)]
-    pub(crate) fn hash(self, text: &[u8], hasher: &mut impl Hasher) {
-        hasher.write_u64(self.low ^ self.length as u64);
-        hasher.write_u64(self.high);
-        if self.length > Self::WHOLE {
-            hasher.write(text);
-        }
+    pub(crate) fn is_whole(self) -> bool {
+        self.length <= Self::WHOLE
+    }
+
+    /// Folds it into a hash, by the upper and the lower half of one product, as foldhash does.
+    #[inline(always)]
+    pub(crate) fn fold_into(self, hash: u64) -> u64 {
+        let product = u128::from(hash ^ self.low) * u128::from(self.high ^ ODD.wrapping_mul(self.length as u64 + 1));
+        product as u64 ^ (product >> 64) as u64
     }
 }
 
-/// Whether two texts are the same.
-#[inline(always)]
-pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && Packed::of(one) == Packed::of(other) && (one.len() <= Packed::WHOLE || one == other)
-}
+/// Spreads the length over all bits: 2^64 by the golden ratio.
+const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Ord for LabelValues {
     /// As the values compare, one after the other.

@@ -41,8 +41,14 @@ impl Gauge {
         if value.is_finite() {
             process::gauge(self.place).store(value.to_bits() ^ UNSET, Ordering::Relaxed);
         } else {
-            self.storage.refuse();
+            self.refuse();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self) {
+        self.storage.refuse();
     }
 
     /// Moves by `amount`, which may be negative; refused if the sum is not finite.
@@ -53,7 +59,7 @@ impl Gauge {
         };
         let cell = process::gauge(self.place);
         if cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved).is_err() {
-            self.storage.refuse();
+            self.refuse();
         }
     }
 

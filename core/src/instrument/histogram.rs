@@ -37,7 +37,7 @@ use crate::snapshot::Value;
 pub struct Histogram {
     storage: Arc<Storage>,
     place: Place,
-    bounds: Option<Arc<[f64]>>,
+    bounds: Arc<[f64]>,
     scale: u8,
 }
 
@@ -45,10 +45,15 @@ impl Histogram {
     /// Counts one value.
     #[inline]
     pub fn record(&self, value: f64) {
-        match &self.bounds {
-            None => process::record(&self.storage, self.place, value),
-            Some(bounds) => process::record_between(&self.storage, self.place, value, bounds),
+        if !process::record(self.place, value) {
+            self.record_rarely(value);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_rarely(&self, value: f64) {
+        process::record_rarely(&self.storage, self.place, value, &self.bounds);
     }
 }
 
@@ -56,8 +61,7 @@ impl Instrument for Histogram {
     const KIND: Kind = Kind::Histogram;
 
     fn make(storage: &Arc<Storage>, descriptor: &Descriptor) -> Option<Self> {
-        let bounds = descriptor.bucket_bounds();
-        let bounds = (!bounds.is_empty()).then(|| bounds.into());
+        let bounds = descriptor.bucket_bounds().into();
         Some(Self {
             storage: Arc::clone(storage),
             place: storage.take_block()?,
@@ -68,7 +72,7 @@ impl Instrument for Histogram {
 
     fn read_into(&self, reading: &mut Reading, value: &mut Value) {
         let mut histogram = value.take_histogram();
-        histogram.restart(self.bounds.as_deref().unwrap_or_default());
+        histogram.restart(&self.bounds);
         for block in process::blocks(self.place) {
             reading.bytes += block.bytes() as u64;
             histogram.read(block);

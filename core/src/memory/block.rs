@@ -31,13 +31,15 @@ pub(crate) struct Block {
 pub(crate) struct Octave {
     /// Sign and exponent.
     pub(crate) key: u32,
+    /// A bit for each bucket that a bound lies in.
+    divided: u64,
     pub(crate) sum: AtomicU64,
     pub(crate) counts: [AtomicU64; STEPS],
     next: OnceBox<Octave>,
 }
 
 /// Holds no key that a value has.
-static NO_OCTAVE: Octave = Octave::new(u32::MAX);
+static NO_OCTAVE: Octave = Octave::new(u32::MAX, 0);
 
 impl Block {
     pub(crate) fn new(bounds: usize) -> Self {
@@ -55,20 +57,23 @@ impl Block {
         &self.recent[((key ^ key >> 7) as usize) % RECENT]
     }
 
-    /// The value's octave, if it was used lately.
+    /// The value's octave, if it was used lately; else another one.
     #[inline]
-    pub(crate) fn lately(&self, key: u32) -> Option<&Octave> {
+    pub(crate) fn lately(&self, key: u32) -> &Octave {
         let octave = self.recent(key).load(Ordering::Acquire);
         // SAFETY: it points to `NO_OCTAVE` or into `self.octaves`, which frees none while `self` lives.
-        let octave = unsafe { &*octave };
-        (octave.key == key).then_some(octave)
+        unsafe { &*octave }
     }
 
     /// The value's octave; none when there are as many others as there may be.
-    pub(crate) fn octave(&self, key: u32) -> Option<&Octave> {
+    pub(crate) fn octave(&self, key: u32, bounds: &[f64]) -> Option<&Octave> {
+        let lately = self.lately(key);
+        if lately.key == key {
+            return Some(lately);
+        }
         let mut place = &self.octaves;
         for _ in 0..OCTAVES_MAX {
-            let octave = place.get_or_make(|| Octave::new(key));
+            let octave = place.get_or_make(|| Octave::new(key, divided_steps(key, bounds)));
             if octave.key == key {
                 self.remember(octave);
                 return Some(octave);
@@ -89,12 +94,11 @@ impl Block {
         core::iter::successors(self.octaves.get(), |octave| octave.next.get())
     }
 
-    /// The cell that counts the value: its bucket's, unless a bound below it lies in the same bucket.
-    pub(crate) fn cell(&self, position: Position, value: f64, bounds: &[f64]) -> Cell<'_> {
-        let below = bounds.partition_point(|bound| *bound < value);
-        let shares_bucket = |bound: &usize| bounds[*bound] != 0.0 && Position::of(bounds[*bound]) == position;
-        let above = below.checked_sub(1).filter(shares_bucket).and_then(|bound| self.above_bounds.get(bound));
-        above.map_or(Cell::Bucket(position.step), Cell::AboveBound)
+    /// What counts the value, if a bound below it lies in its bucket; else its bucket does.
+    pub(crate) fn above_bound(&self, position: Position, value: f64, bounds: &[f64]) -> Option<&AtomicU64> {
+        let bound = bounds.partition_point(|bound| *bound < value).checked_sub(1)?;
+        let shares_bucket = bounds[bound] != 0.0 && Position::of(bounds[bound]) == position;
+        if shares_bucket { self.above_bounds.get(bound) } else { None }
     }
 
     /// Memory, this block's own and of what hangs from it.
@@ -104,8 +108,14 @@ impl Block {
 }
 
 impl Octave {
-    const fn new(key: u32) -> Self {
-        Self { key, sum: AtomicU64::new(0), counts: [const { AtomicU64::new(0) }; STEPS], next: OnceBox::new() }
+    const fn new(key: u32, divided: u64) -> Self {
+        Self {
+            key,
+            divided,
+            sum: AtomicU64::new(0),
+            counts: [const { AtomicU64::new(0) }; STEPS],
+            next: OnceBox::new(),
+        }
     }
 
     #[inline]
@@ -114,22 +124,21 @@ impl Octave {
         W::add_float(&self.sum, value);
     }
 
-    pub(crate) fn record_in<W: Writer>(&self, cell: Cell<'_>, value: f64) {
-        match cell {
-            Cell::Bucket(step) => self.record::<W>(step, value),
-            Cell::AboveBound(count) => {
-                W::add(count, 1);
-                W::add_float(&self.sum, value);
-            }
-        }
+    /// Counts a value in `count` in place of its bucket.
+    pub(crate) fn record_apart<W: Writer>(&self, count: &AtomicU64, value: f64) {
+        W::add(count, 1);
+        W::add_float(&self.sum, value);
+    }
+
+    /// Whether a bound lies in this bucket.
+    #[inline]
+    pub(crate) fn is_divided(&self, step: usize) -> bool {
+        self.divided >> (step % STEPS) & 1 == 1
     }
 }
 
-/// What counts a value of a histogram with bounds.
-#[derive(Clone, Copy)]
-pub(crate) enum Cell<'a> {
-    /// The count of this step in the value's octave.
-    Bucket(usize),
-    /// The count of what is above a bound in the bound's own bucket.
-    AboveBound(&'a AtomicU64),
+/// A bit for each bucket of the octave that a bound lies in.
+fn divided_steps(key: u32, bounds: &[f64]) -> u64 {
+    let positions = bounds.iter().filter(|bound| **bound != 0.0).map(|bound| Position::of(*bound));
+    positions.filter(|position| position.key == key).fold(0, |steps, position| steps | 1 << position.step)
 }

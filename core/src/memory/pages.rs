@@ -63,12 +63,13 @@ impl<T, const PAGES: usize, const PER_CLASS: usize, const FIRST: usize> Pages<T,
             return None;
         }
         let round = FIRST * PER_CLASS;
-        let class = (index / round + 1).ilog2();
-        let inside = index - round * ((1 << class) - 1);
+        let class = ((index + round) / round).ilog2();
+        let inside = index + round - (round << class);
         // Shifts and masks: all lengths are powers of two, which a division would not know.
         let length_bits = FIRST.ilog2() + class;
-        let page = class as usize * PER_CLASS + (inside >> length_bits);
-        Some(Place { page: page as u8, offset: (inside & ((1 << length_bits) - 1)) as u32 })
+        let page = if PER_CLASS == 1 { 0 } else { inside >> length_bits };
+        let offset = if PER_CLASS == 1 { inside } else { inside & ((1 << length_bits) - 1) };
+        Some(Place { page: (class as usize * PER_CLASS + page) as u8, offset: offset as u32 })
     }
 
     pub(super) fn page_length(page: usize) -> usize {

@@ -105,37 +105,35 @@ impl Totals {
 pub(crate) fn gauge(place: Place) -> &'static AtomicU64 {
     match PROCESS.shared.counts.get(place) {
         Some(cell) => cell,
-        None => PROCESS.shared.counts.get_or_make(place),
+        None => make_gauge(place),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn make_gauge(place: Place) -> &'static AtomicU64 {
+    PROCESS.shared.counts.get_or_make(place)
 }
 
 // ---- histograms
 
-/// Counts a value in the calling thread's block.
+/// Counts a value in the calling thread's block. False, and not counted, if it is zero or not finite,
+/// if it shares its bucket with a bound, or if its octave was not used lately: [`record_rarely`] does it.
 #[inline]
-pub(crate) fn record(storage: &Storage, place: Place, value: f64) {
+pub(crate) fn record(place: Place, value: f64) -> bool {
     let Position { key, step } = Position::of(value);
+    let Some(block) = local::block(place) else { return false };
+    let octave = block.lately(key);
     // Zero, infinity and NaN have no octave that is found here, so they need no test of their own.
-    match local::block(place).and_then(|block| block.lately(key)) {
-        Some(octave) => octave.record::<Sole>(step, value),
-        None => record_rarely(storage, place, value, &[]),
+    let is_here = octave.key == key && !octave.is_divided(step);
+    if is_here {
+        octave.record::<Sole>(step, value);
     }
+    is_here
 }
 
-/// The same, and apart from others of its bucket if a bound divides that.
-pub(crate) fn record_between(storage: &Storage, place: Place, value: f64, bounds: &[f64]) {
-    let position = Position::of(value);
-    let block = local::block(place);
-    match block.and_then(|block| Some((block.lately(position.key)?, block.cell(position, value, bounds)))) {
-        Some((octave, cell)) => octave.record_in::<Sole>(cell, value),
-        None => record_rarely(storage, place, value, bounds),
-    }
-}
-
-/// Counts a value that is zero, whose octave was not used lately, or that comes first.
-#[cold]
-#[inline(never)]
-fn record_rarely(storage: &Storage, place: Place, value: f64, bounds: &[f64]) {
+/// Counts any value, or refuses it.
+pub(crate) fn record_rarely(storage: &Storage, place: Place, value: f64, bounds: &[f64]) {
     if !value.is_finite() {
         return storage.refuse();
     }
@@ -151,9 +149,10 @@ fn record_as<W: Writer>(storage: &Storage, held: &OnceBox<Block>, value: f64, bo
         return W::add(&block.zeros, 1);
     }
     let position = Position::of(value);
-    match block.octave(position.key) {
-        Some(octave) => octave.record_in::<W>(block.cell(position, value, bounds), value),
-        None => storage.refuse(),
+    let Some(octave) = block.octave(position.key, bounds) else { return storage.refuse() };
+    match block.above_bound(position, value, bounds) {
+        Some(count) => octave.record_apart::<W>(count, value),
+        None => octave.record::<W>(position.step, value),
     }
 }
 

@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::hash::{BuildHasher, Hasher};
+use core::hash::BuildHasher;
 use core::marker::PhantomData;
 
 use foldhash::fast::RandomState;
@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use super::descriptor::{Descriptor, RegisterError};
 use super::index::Index;
 use crate::instrument::{Counter, Gauge, Histogram, Instrument, Reading};
-use crate::label::{LABEL_BYTES_MAX, LABELS_MAX, LabelSet, LabelValues, Packed, Values, same};
+use crate::label::{LABEL_BYTES_MAX, LABELS_MAX, LabelSet, LabelValues, Packed, Values};
 use crate::memory::once::OnceBox;
 use crate::memory::pages::Pages;
 use crate::memory::storage::Storage;
@@ -34,6 +34,11 @@ struct Shared<I> {
     descriptor: Arc<Descriptor>,
     limit: usize,
     storage: Arc<Storage>,
+    /// Of the labels; one of more than 16 bytes never matches here, and takes the longer way.
+    names: Box<[Packed]>,
+    /// Makes hashes that nobody can foresee.
+    seed: u64,
+    /// For values of more than 16 bytes.
     hasher: RandomState,
     index: Index,
     /// In the order in which they were made; they stay.
@@ -59,11 +64,14 @@ impl<I: Instrument> Family<I> {
             labels: LabelValues::new(descriptor.label_names().iter().map(|_| OVERFLOW)),
             instrument: I::make(storage, descriptor).ok_or(RegisterError::NoRoom)?,
         };
+        let hasher = RandomState::default();
         Ok(Self(Arc::new(Shared {
             descriptor: Arc::new(descriptor.clone()),
             limit,
             storage: Arc::clone(storage),
-            hasher: RandomState::default(),
+            names: descriptor.label_names().iter().map(|name| Packed::of(name.as_bytes())).collect(),
+            seed: hasher.hash_one(0_u64),
+            hasher,
             index: Index::new(),
             series: Pages::new(),
             count: AtomicU64::new(0),
@@ -84,12 +92,10 @@ impl<I: Instrument> Family<I> {
     #[inline]
     pub fn with(&self, labels: &[(&str, &str)]) -> Result<&I, LabelError> {
         let shared = &*self.0;
-        if shared.are_in_order(labels) {
-            return Ok(shared.find_or_make(labels));
+        match shared.hash_in_order(labels) {
+            Some(hash) => Ok(shared.find_or_make(hash, labels)),
+            None => shared.with_reordered(labels),
         }
-        let mut values = [""; LABELS_MAX];
-        let count = shared.order(labels, &mut values)?;
-        Ok(shared.find_or_make(&values[..count]))
     }
 
     /// A handle of the series with these labels, to be kept: [`with`](Self::with), cloned.
@@ -114,11 +120,40 @@ impl<I: Instrument> Family<I> {
 }
 
 impl<I: Instrument> Shared<I> {
+    /// The hash of the values, if the labels are the descriptor's, in its order.
     #[inline]
-    fn are_in_order(&self, labels: &[(&str, &str)]) -> bool {
-        let names = self.descriptor.label_names();
-        let mut pairs = names.iter().zip(labels);
-        names.len() == labels.len() && pairs.all(|(name, (label, _))| same(name.as_bytes(), label.as_bytes()))
+    fn hash_in_order(&self, labels: &[(&str, &str)]) -> Option<u64> {
+        if self.names.len() != labels.len() {
+            return None;
+        }
+        let mut hash = self.seed;
+        for (name, (label, value)) in self.names.iter().zip(labels) {
+            let is_name = *name == Packed::of(label.as_bytes()) && name.is_whole();
+            if !is_name {
+                return None;
+            }
+            hash = self.fold(hash, value);
+        }
+        Some(hash)
+    }
+
+    #[inline(always)]
+    fn fold(&self, hash: u64, value: &str) -> u64 {
+        let packed = Packed::of(value.as_bytes());
+        if packed.is_whole() { packed.fold_into(hash) } else { self.fold_long(hash, value) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fold_long(&self, hash: u64, value: &str) -> u64 {
+        self.hasher.hash_one((hash, value))
+    }
+
+    #[cold]
+    fn with_reordered(&self, labels: &[(&str, &str)]) -> Result<&I, LabelError> {
+        let mut values = [""; LABELS_MAX];
+        let count = self.order(labels, &mut values)?;
+        Ok(self.find_or_make_values(&values[..count]))
     }
 
     /// Puts the values in the descriptor's order, and says how many they are.
@@ -132,12 +167,16 @@ impl<I: Instrument> Shared<I> {
     }
 
     #[inline]
-    fn find_or_make(&self, values: &(impl Values + ?Sized)) -> &I {
-        let hash = self.hash(values);
+    fn find_or_make(&self, hash: u64, values: &(impl Values + ?Sized)) -> &I {
         match self.find(hash, values) {
             Some(instrument) => instrument,
             None => self.make(hash, values),
         }
+    }
+
+    #[inline]
+    fn find_or_make_values(&self, values: &[&str]) -> &I {
+        self.find_or_make(self.hash(values.iter().copied()), values)
     }
 
     #[inline]
@@ -148,10 +187,8 @@ impl<I: Instrument> Shared<I> {
     }
 
     #[inline]
-    fn hash(&self, values: &(impl Values + ?Sized)) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        (0..values.count()).for_each(|place| hash(values.value(place), &mut hasher));
-        hasher.finish()
+    fn hash<'a>(&self, values: impl IntoIterator<Item = &'a str>) -> u64 {
+        values.into_iter().fold(self.seed, |hash, value| self.fold(hash, value))
     }
 
     #[inline]
@@ -188,10 +225,7 @@ impl<I: Instrument> Shared<I> {
     }
 
     fn hash_of(&self, number: usize) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        let labels = self.series(number).map(|series| &series.labels);
-        labels.into_iter().flat_map(LabelValues::iter).for_each(|value| hash(value, &mut hasher));
-        hasher.finish()
+        self.hash(self.series(number).into_iter().flat_map(|series| series.labels.iter()))
     }
 
     // ---- reading
@@ -221,11 +255,6 @@ impl<I: Instrument> Shared<I> {
         places.0.resize(count, 0);
         by_labels.iter().enumerate().for_each(|(place, number)| places.0[*number as usize] = place as u32);
     }
-}
-
-#[inline(always)]
-fn hash(value: &str, hasher: &mut impl Hasher) {
-    Packed::of(value.as_bytes()).hash(value.as_bytes(), hasher);
 }
 
 /// For each series of a family, in the order in which they were made, its place by labels.
@@ -260,7 +289,7 @@ impl<I: Instrument, L: LabelSet> TypedFamily<I, L> {
         if L::CARDINALITY > family.0.limit {
             return Err(RegisterError::TooManySeries);
         }
-        let known = (0..L::CARDINALITY).map(|number| family.0.find_or_make(&*known_values::<L>(number)).clone());
+        let known = (0..L::CARDINALITY).map(|number| family.0.find_or_make_values(&known_values::<L>(number)).clone());
         Ok(Self { known: known.collect(), family, labels: PhantomData })
     }
 
@@ -270,7 +299,7 @@ impl<I: Instrument, L: LabelSet> TypedFamily<I, L> {
     pub fn at(&self, labels: &L) -> &I {
         match self.known.get(labels.index()) {
             Some(instrument) if L::CARDINALITY > 0 => instrument,
-            _ => self.family.0.find_or_make(labels.values().as_ref()),
+            _ => self.family.0.find_or_make_values(labels.values().as_ref()),
         }
     }
 }
