@@ -30,7 +30,7 @@ impl LabelValues {
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut held = EcoString::new();
         for value in values {
-            let value = &value[..value.floor_char_boundary(LABEL_BYTES_MAX)];
+            let value = cut(value);
             held.push(char::from_u32(value.len() as u32).unwrap_or_default());
             held.push_str(value);
         }
@@ -82,6 +82,12 @@ impl LabelValues {
     }
 }
 
+/// At most [`LABEL_BYTES_MAX`] bytes of a text, whole characters.
+fn cut(value: &str) -> &str {
+    let ends = (0..=LABEL_BYTES_MAX.min(value.len())).rev();
+    ends.into_iter().find_map(|end| value.get(..end)).unwrap_or_default()
+}
+
 /// A text as numbers, which for up to 16 bytes are the text: a few loads, where comparing or hashing
 /// so few bytes by a call would take several times as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +127,20 @@ impl Packed {
         let product = u128::from(hash ^ self.low) * u128::from(self.high ^ ODD.wrapping_mul(self.length as u64 + 1));
         product as u64 ^ (product >> 64) as u64
     }
+}
+
+/// Folds a text into a hash.
+#[inline(always)]
+pub(crate) fn fold(hash: u64, text: &str) -> u64 {
+    let packed = Packed::of(text.as_bytes());
+    if packed.is_whole() { packed.fold_into(hash) } else { fold_long(hash, text) }
+}
+
+#[cold]
+#[inline(never)]
+fn fold_long(hash: u64, text: &str) -> u64 {
+    let pieces = text.as_bytes().chunks(Packed::WHOLE);
+    pieces.fold(hash, |hash, piece| Packed::of(piece).fold_into(hash))
 }
 
 /// Spreads the length over all bits: 2^64 by the golden ratio.
@@ -172,6 +192,16 @@ impl Values for [(&str, &str)] {
     #[inline]
     fn value(&self, place: usize) -> &str {
         self[place].1
+    }
+}
+
+impl<V: Values + ?Sized> Values for &V {
+    fn count(&self) -> usize {
+        (**self).count()
+    }
+
+    fn value(&self, place: usize) -> &str {
+        (**self).value(place)
     }
 }
 

@@ -1,10 +1,6 @@
-use alloc::sync::Arc;
-
-use super::{Instrument, Reading};
-use crate::memory::pages::Place;
+use super::Reading;
+use crate::memory::handle::Handle;
 use crate::memory::process;
-use crate::memory::storage::Storage;
-use crate::registry::{Descriptor, Kind};
 use crate::snapshot::Value;
 
 /// A count that only goes up. At `u64::MAX` it stays there.
@@ -19,13 +15,8 @@ use crate::snapshot::Value;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Counter {
-    #[expect(dead_code, reason = "the cell is this counter's for as long as it is held")]
-    storage: Arc<Storage>,
-    place: Place,
-}
-
-const _: () = assert!(size_of::<Counter>() == size_of::<usize>() + 8);
+#[repr(transparent)]
+pub struct Counter(Handle);
 
 impl Counter {
     /// Counts one.
@@ -37,24 +28,16 @@ impl Counter {
     /// Counts `amount`.
     #[inline]
     pub fn add(&self, amount: u64) {
-        process::add(self.place, amount);
+        process::add(self.0.place, amount);
     }
 
     /// What all threads counted until now.
     pub fn value(&self) -> u64 {
-        process::total(self.place)
-    }
-}
-
-impl Instrument for Counter {
-    const KIND: Kind = Kind::Counter;
-
-    fn make(storage: &Arc<Storage>, _: &Descriptor) -> Option<Self> {
-        Some(Self { storage: Arc::clone(storage), place: storage.take_count()? })
+        process::total(self.0.place)
     }
 
-    fn read_into(&self, reading: &mut Reading, value: &mut Value) {
-        let (total, bytes) = reading.totals.get(self.place);
+    pub(super) fn read_into(&self, reading: &mut Reading, value: &mut Value) {
+        let (total, bytes) = reading.totals.get(self.0.place);
         reading.bytes += bytes as u64;
         *value = Value::Counter(total);
     }

@@ -1,6 +1,5 @@
-use alloc::collections::BTreeMap;
-
 use super::exponential::{Position, SCALE, representative};
+use crate::snapshot::Buckets;
 
 /// Smaller values count as zero.
 const SMALLEST: f64 = 1.0 / 1024.0;
@@ -25,7 +24,7 @@ const ZERO: i32 = i32::MIN;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Distribution {
-    buckets: BTreeMap<i32, u64>,
+    buckets: Buckets,
     count: u64,
     max: f64,
 }
@@ -35,7 +34,7 @@ impl Distribution {
     pub fn record(&mut self, value: f64) {
         if value.is_finite() {
             let bucket = if value < SMALLEST { ZERO } else { Position::of(value.min(LARGEST)).index() };
-            *self.buckets.entry(bucket).or_default() += 1;
+            self.buckets.add(bucket, 1);
             self.count += 1;
             self.max = self.max.max(value);
         }
@@ -55,11 +54,11 @@ impl Distribution {
     pub fn quantile(&self, q: f64) -> f64 {
         let rank = rank(q, self.count);
         let mut seen = 0;
-        let reaches = |(_, count): &(&i32, &u64)| {
-            seen += **count;
+        let reaches = |(_, count): &&(i32, u64)| {
+            seen += count;
             seen > rank
         };
-        match self.buckets.iter().find(reaches) {
+        match self.buckets.as_slice().iter().find(reaches) {
             Some((bucket, _)) if *bucket != ZERO => representative(*bucket, SCALE).min(self.max),
             _ => 0.0,
         }

@@ -1,12 +1,11 @@
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Instrument, Reading};
+use super::Reading;
+use crate::memory::handle::Handle;
 use crate::memory::pages::Place;
 use crate::memory::process;
-use crate::memory::storage::Storage;
-use crate::registry::{Aggregation, Descriptor, Kind};
+use crate::registry::Aggregation;
 use crate::snapshot::{GaugeSnapshot, Value};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -28,18 +27,15 @@ const UNSET: u64 = f64::NAN.to_bits();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Gauge {
-    storage: Arc<Storage>,
-    place: Place,
-    aggregation: Aggregation,
-}
+#[repr(transparent)]
+pub struct Gauge(Handle);
 
 impl Gauge {
     /// Takes on `value`.
     #[inline]
     pub fn set(&self, value: f64) {
         if value.is_finite() {
-            process::gauge(self.place).store(value.to_bits() ^ UNSET, Ordering::Relaxed);
+            process::gauge(self.0.place).store(value.to_bits() ^ UNSET, Ordering::Relaxed);
         } else {
             self.refuse();
         }
@@ -48,7 +44,7 @@ impl Gauge {
     #[cold]
     #[inline(never)]
     fn refuse(&self) {
-        self.storage.refuse();
+        self.0.owner.storage.refuse();
     }
 
     /// Moves by `amount`, which may be negative; refused if the sum is not finite.
@@ -57,7 +53,7 @@ impl Gauge {
             let sum = figure(held).unwrap_or(0.0) + amount;
             sum.is_finite().then_some(sum.to_bits() ^ UNSET)
         };
-        let cell = process::gauge(self.place);
+        let cell = process::gauge(self.0.place);
         if cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved).is_err() {
             self.refuse();
         }
@@ -66,7 +62,7 @@ impl Gauge {
     /// The present figure: its own, and those of its parts, as the descriptor's [`Aggregation`] says.
     pub fn value(&self) -> f64 {
         let mut parts = Vec::new();
-        self.storage.parts_into(&mut parts);
+        self.0.owner.storage.parts_into(&mut parts);
         self.aggregated(&parts)
     }
 
@@ -89,36 +85,35 @@ impl Gauge {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn part(&self) -> GaugePart {
-        let own = (self.aggregation != Aggregation::Last).then(|| self.storage.take_part(self.place)).flatten();
-        GaugePart { own, gauge: Self { place: own.unwrap_or(self.place), ..self.clone() }, series: self.place }
+        let Handle { owner, place } = &self.0;
+        let is_apart = self.aggregation() != Aggregation::Last;
+        let own = is_apart.then(|| owner.storage.take_part(*place)).flatten();
+        let gauge = Self(Handle { place: own.unwrap_or(*place), ..self.0.clone() });
+        GaugePart { own, gauge, series: *place }
+    }
+
+    fn aggregation(&self) -> Aggregation {
+        self.0.owner.descriptor.aggregation_rule()
     }
 
     fn aggregated(&self, parts: &[(Place, Place)]) -> f64 {
-        let first = parts.partition_point(|(series, _)| *series < self.place);
-        let own_parts = parts[first..].iter().take_while(|(series, _)| *series == self.place);
-        let places = core::iter::once(self.place).chain(own_parts.map(|(_, part)| *part));
+        let series = self.0.place;
+        let first = parts.partition_point(|(held, _)| *held < series);
+        let own_parts = parts[first..].iter().take_while(|(held, _)| *held == series);
+        let places = core::iter::once(series).chain(own_parts.map(|(_, part)| *part));
         let figures = places.filter_map(|place| figure(process::gauge(place).load(Ordering::Relaxed)));
-        figures.reduce(|one, other| self.aggregation.of(one, other)).unwrap_or(0.0)
+        figures.reduce(|one, other| self.aggregation().of(one, other)).unwrap_or(0.0)
+    }
+
+    pub(super) fn read_into(&self, reading: &mut Reading, value: &mut Value) {
+        reading.bytes += size_of::<AtomicU64>() as u64;
+        *value = Value::Gauge(GaugeSnapshot::new(self.aggregated(&reading.parts), reading.at));
     }
 }
 
 /// None when it was never set.
 fn figure(held: u64) -> Option<f64> {
     (held != 0).then(|| f64::from_bits(held ^ UNSET))
-}
-
-impl Instrument for Gauge {
-    const KIND: Kind = Kind::Gauge;
-
-    fn make(storage: &Arc<Storage>, descriptor: &Descriptor) -> Option<Self> {
-        let place = storage.take_count()?;
-        Some(Self { storage: Arc::clone(storage), place, aggregation: descriptor.aggregation_rule() })
-    }
-
-    fn read_into(&self, reading: &mut Reading, value: &mut Value) {
-        reading.bytes += size_of::<AtomicU64>() as u64;
-        *value = Value::Gauge(GaugeSnapshot::new(self.aggregated(&reading.parts), reading.at));
-    }
 }
 
 /// One holder's part of a [`Gauge`]; it counts until it is dropped.
@@ -139,7 +134,7 @@ impl GaugePart {
 impl Drop for GaugePart {
     fn drop(&mut self) {
         if let Some(own) = self.own {
-            self.gauge.storage.give_part(self.series, own);
+            self.gauge.0.owner.storage.give_part(self.series, own);
         }
     }
 }

@@ -1,10 +1,9 @@
-use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use super::{Instrument, Reading};
-use crate::memory::pages::Place;
+use super::Reading;
+use crate::memory::block::Octave;
+use crate::memory::handle::Handle;
 use crate::memory::process;
-use crate::memory::storage::Storage;
-use crate::registry::{Descriptor, Kind};
 use crate::snapshot::Value;
 
 /// Counts values in base-2 exponential buckets, 64 an octave, over the whole range of a float, and
@@ -34,18 +33,14 @@ use crate::snapshot::Value;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Histogram {
-    storage: Arc<Storage>,
-    place: Place,
-    bounds: Arc<[f64]>,
-    scale: u8,
-}
+#[repr(transparent)]
+pub struct Histogram(Handle);
 
 impl Histogram {
     /// Counts one value.
     #[inline]
     pub fn record(&self, value: f64) {
-        if !process::record(self.place, value) {
+        if !process::record(self.0.place, value) {
             self.record_rarely(value);
         }
     }
@@ -53,31 +48,28 @@ impl Histogram {
     #[cold]
     #[inline(never)]
     fn record_rarely(&self, value: f64) {
-        process::record_rarely(&self.storage, self.place, value, &self.bounds);
+        let Handle { owner, place } = &self.0;
+        process::record_rarely(&owner.storage, *place, value, owner.descriptor.bucket_bounds());
+    }
+
+    pub(super) fn read_into(&self, reading: &mut Reading, value: &mut Value) {
+        let (descriptor, mut histogram) = (&self.0.owner.descriptor, value.take_histogram());
+        histogram.restart(descriptor.bucket_bounds());
+        let octaves = &mut reading.octaves;
+        octaves.clear();
+        for block in process::blocks(self.0.place) {
+            reading.bytes += block.bytes() as u64;
+            block.octaves().for_each(|octave| insert(octaves, octave));
+            histogram.read_block(block);
+        }
+        histogram.read_octaves(octaves);
+        histogram.coarsen(descriptor.bucket_scale());
+        *value = Value::Histogram(histogram);
     }
 }
 
-impl Instrument for Histogram {
-    const KIND: Kind = Kind::Histogram;
-
-    fn make(storage: &Arc<Storage>, descriptor: &Descriptor) -> Option<Self> {
-        let bounds = descriptor.bucket_bounds().into();
-        Some(Self {
-            storage: Arc::clone(storage),
-            place: storage.take_block()?,
-            bounds,
-            scale: descriptor.bucket_scale(),
-        })
-    }
-
-    fn read_into(&self, reading: &mut Reading, value: &mut Value) {
-        let mut histogram = value.take_histogram();
-        histogram.restart(&self.bounds);
-        for block in process::blocks(self.place) {
-            reading.bytes += block.bytes() as u64;
-            histogram.read(block);
-        }
-        histogram.settle(self.scale);
-        *value = Value::Histogram(histogram);
-    }
+/// Keeps octaves by their keys, those of all threads together.
+fn insert(octaves: &mut Vec<&'static Octave>, octave: &'static Octave) {
+    let place = octaves.partition_point(|held| held.key <= octave.key);
+    octaves.insert(place, octave);
 }

@@ -17,7 +17,6 @@ pub(crate) mod exponential;
 mod gauge;
 mod histogram;
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use counter::Counter;
@@ -27,21 +26,20 @@ pub use exponential::SCALE;
 pub use gauge::{Gauge, GaugePart};
 pub use histogram::Histogram;
 
+use crate::memory::block::Octave;
+use crate::memory::handle::{Handle, Instrument};
 use crate::memory::pages::Place;
 use crate::memory::process::Totals;
-use crate::memory::storage::Storage;
-use crate::registry::{Descriptor, Kind};
+use crate::registry::Kind;
 use crate::snapshot::Value;
 
-/// What the series of a family are made of.
-pub(crate) trait Instrument: Clone {
-    const KIND: Kind;
-
-    /// A new series; none when the process has no room for it.
-    fn make(storage: &Arc<Storage>, descriptor: &Descriptor) -> Option<Self>;
-
-    /// Writes what was recorded until now into `value`, reusing its memory.
-    fn read_into(&self, reading: &mut Reading, value: &mut Value);
+/// Writes what a series recorded until now into `value`, reusing its memory.
+pub(crate) fn read_into(handle: &Handle, reading: &mut Reading, value: &mut Value) {
+    match handle.owner.kind {
+        Kind::Counter => Counter::of(handle).read_into(reading, value),
+        Kind::Gauge => Gauge::of(handle).read_into(reading, value),
+        Kind::Histogram => Histogram::of(handle).read_into(reading, value),
+    }
 }
 
 /// What the reading of one series leaves for the next.
@@ -52,6 +50,16 @@ pub(crate) struct Reading {
     pub(crate) totals: Totals,
     /// Cells of gauges with several holders, by series.
     pub(crate) parts: Vec<(Place, Place)>,
+    /// Of the histogram that is read; they stay while its registry does.
+    pub(crate) octaves: Vec<&'static Octave>,
     /// Memory of the cells read.
     pub(crate) bytes: u64,
+}
+
+impl Reading {
+    /// Begins anew, keeping the memory.
+    pub(crate) fn restart(&mut self, at: u64) {
+        (self.at, self.bytes) = (at, 0);
+        self.totals = Totals::default();
+    }
 }

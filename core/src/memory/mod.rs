@@ -18,6 +18,7 @@
 //!    [`Pages::place`](pages::Pages::place), which keeps its offset below the page's length.
 //! 4. *A series' cells are cleared only when nobody can reach them.* Every handle and collector
 //!    holds the [`Storage`](storage::Storage), whose drop clears them.
+//! 5. *An instrument is a handle.* Each is a transparent struct of a [`Handle`](handle::Handle).
 #![allow(unsafe_code, reason = "the one module that may, with the proof above")]
 
 pub(crate) mod once;
@@ -26,6 +27,8 @@ pub(crate) mod slab;
 
 #[cfg(not(model_check))]
 pub(crate) mod block;
+#[cfg(not(model_check))]
+pub(crate) mod handle;
 #[cfg(all(feature = "std", not(model_check)))]
 mod local;
 #[cfg(not(model_check))]

@@ -1,9 +1,11 @@
 use super::once::OnceBox;
 use super::pages::Pages;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+#[cfg(any(feature = "std", model_check))]
+use crate::sync::AtomicBool;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Threads that can have a slab of their own at once.
-#[cfg(not(model_check))]
+#[cfg(all(feature = "std", not(model_check)))]
 pub(crate) const THREADS_MAX: usize = 256;
 #[cfg(model_check)]
 pub(crate) const THREADS_MAX: usize = 2;
@@ -21,6 +23,7 @@ pub(crate) type Blocks = Pages<OnceBox<super::block::Block>, 64, 8, 32>;
 /// The cells of one thread, or those that all may write to.
 #[derive(Debug)]
 pub(crate) struct Slab {
+    #[cfg(any(feature = "std", model_check))]
     leased: AtomicBool,
     pub(crate) counts: Counts,
     #[cfg(not(model_check))]
@@ -31,13 +34,18 @@ pub(crate) struct Slab {
 #[derive(Debug)]
 pub(crate) struct Slabs {
     pub(crate) shared: Slab,
+    #[cfg(any(feature = "std", model_check))]
     owned: [OnceBox<Slab>; THREADS_MAX],
 }
 
 impl Slabs {
     #[cfg(not(model_check))]
     pub(crate) const fn new() -> Self {
-        Self { shared: Slab::new(), owned: [const { OnceBox::new() }; THREADS_MAX] }
+        Self {
+            shared: Slab::new(),
+            #[cfg(feature = "std")]
+            owned: [const { OnceBox::new() }; THREADS_MAX],
+        }
     }
 
     #[cfg(model_check)]
@@ -47,13 +55,17 @@ impl Slabs {
 
     /// A slab whose only writer the caller is until it gives it back; what it holds already stays
     /// counted. None when all are taken.
+    #[cfg(any(feature = "std", model_check))]
     pub(crate) fn lease(&self) -> Option<&Slab> {
         self.owned.iter().map(|place| place.get_or_make(Slab::new)).find(|slab| slab.take())
     }
 
     /// Every slab that may hold something.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Slab> {
+        #[cfg(any(feature = "std", model_check))]
         let owned = self.owned.iter().map_while(OnceBox::get);
+        #[cfg(not(any(feature = "std", model_check)))]
+        let owned = core::iter::empty();
         core::iter::once(&self.shared).chain(owned)
     }
 }
@@ -61,7 +73,12 @@ impl Slabs {
 impl Slab {
     #[cfg(not(model_check))]
     const fn new() -> Self {
-        Self { leased: AtomicBool::new(false), counts: Pages::new(), blocks: Pages::new() }
+        Self {
+            #[cfg(feature = "std")]
+            leased: AtomicBool::new(false),
+            counts: Pages::new(),
+            blocks: Pages::new(),
+        }
     }
 
     #[cfg(model_check)]
@@ -70,11 +87,13 @@ impl Slab {
     }
 
     /// Acquires what the previous writer stored, so that the new one goes on from there.
+    #[cfg(any(feature = "std", model_check))]
     fn take(&self) -> bool {
         !self.leased.swap(true, Ordering::Acquire)
     }
 
     /// The caller writes to it no more.
+    #[cfg(any(feature = "std", model_check))]
     pub(crate) fn give_back(&self) {
         self.leased.store(false, Ordering::Release);
     }

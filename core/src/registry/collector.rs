@@ -2,8 +2,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::family::Places;
-use super::{AnyFamily, Registry};
+use super::Registry;
+use super::family::{Places, Shared};
 use crate::instrument::Reading;
 use crate::snapshot::RegistrySnapshot;
 use crate::time::Moment;
@@ -26,7 +26,7 @@ use crate::time::Moment;
 pub struct Collector {
     registry: Registry,
     /// As in the snapshot: by name.
-    families: Vec<(AnyFamily, Places)>,
+    families: Vec<(Arc<Shared>, Places)>,
     reading: Reading,
     snapshot: RegistrySnapshot,
 }
@@ -40,7 +40,7 @@ impl Collector {
     /// Everything now; `at` is now in Unix milliseconds.
     pub fn collect(&mut self, at: u64) -> &RegistrySnapshot {
         self.list_families();
-        self.reading = Reading { at, parts: core::mem::take(&mut self.reading.parts), ..Reading::default() };
+        self.reading.restart(at);
         let storage = &self.registry.storage;
         storage.parts_into(&mut self.reading.parts);
         for ((family, places), snapshot) in self.families.iter_mut().zip(&mut self.snapshot.families) {
@@ -71,8 +71,8 @@ impl Collector {
     fn list_families(&mut self) {
         let registered = self.registry.families.lock();
         if registered.len() != self.families.len() {
-            self.families = registered.values().map(|family| (family.clone(), Places::default())).collect();
-            self.snapshot.families = registered.values().map(AnyFamily::empty_snapshot).collect();
+            self.families = registered.iter().map(|family| (Arc::clone(family), Places::default())).collect();
+            self.snapshot.families = registered.iter().map(|family| family.empty_snapshot()).collect();
         }
     }
 }

@@ -1,16 +1,16 @@
 use alloc::boxed::Box;
+use alloc::collections::BinaryHeap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::hash::BuildHasher;
 use core::marker::PhantomData;
 
-use foldhash::fast::RandomState;
-
-use super::descriptor::{Descriptor, RegisterError};
+use super::descriptor::{Descriptor, Kind, RegisterError};
 use super::index::Index;
-use crate::instrument::{Counter, Gauge, Histogram, Instrument, Reading};
-use crate::label::{LABEL_BYTES_MAX, LABELS_MAX, LabelSet, LabelValues, Packed, Values};
+use crate::instrument::{Counter, Gauge, Histogram, Reading, read_into};
+use crate::label::{LABEL_BYTES_MAX, LABELS_MAX, LabelSet, LabelValues, Packed, Values, fold};
+use crate::memory::handle::{Handle, Instrument, Owner};
 use crate::memory::once::OnceBox;
 use crate::memory::pages::Pages;
 use crate::memory::storage::Storage;
@@ -28,57 +28,40 @@ pub type GaugeFamily = Family<Gauge>;
 pub type HistogramFamily = Family<Histogram>;
 
 /// The series of one name, found by their labels. Clones share the same series.
-pub struct Family<I>(Arc<Shared<I>>);
+pub struct Family<I> {
+    shared: Arc<Shared>,
+    instrument: PhantomData<fn() -> I>,
+}
 
-struct Shared<I> {
-    descriptor: Arc<Descriptor>,
+/// A family of any kind.
+pub(super) struct Shared {
+    owner: Arc<Owner>,
     limit: usize,
-    storage: Arc<Storage>,
     /// Of the labels; one of more than 16 bytes never matches here, and takes the longer way.
     names: Box<[Packed]>,
-    /// Makes hashes that nobody can foresee.
+    /// Of the hashes; an address, so that a client cannot foresee them.
     seed: u64,
-    /// For values of more than 16 bytes.
-    hasher: RandomState,
     index: Index,
     /// In the order in which they were made; they stay.
-    series: Pages<OnceBox<Series<I>>, 18, 1, 4>,
+    series: SeriesPages,
     count: AtomicU64,
     making: Lock<()>,
-    overflow: Series<I>,
+    overflow: Series,
     has_overflowed: AtomicBool,
 }
 
-struct Series<I> {
+type SeriesPages = Pages<OnceBox<Series>, 18, 1, 4>;
+
+struct Series {
     labels: LabelValues,
-    instrument: I,
+    handle: Handle,
 }
 
 #[expect(private_bounds, reason = "what an instrument is made of is this crate's own")]
 impl<I: Instrument> Family<I> {
-    /// # Errors
-    /// An invalid descriptor, or no room in the process.
-    pub(super) fn new(descriptor: &Descriptor, limit: usize, storage: &Arc<Storage>) -> Result<Self, RegisterError> {
-        descriptor.validate(I::KIND)?;
-        let overflow = Series {
-            labels: LabelValues::new(descriptor.label_names().iter().map(|_| OVERFLOW)),
-            instrument: I::make(storage, descriptor).ok_or(RegisterError::NoRoom)?,
-        };
-        let hasher = RandomState::default();
-        Ok(Self(Arc::new(Shared {
-            descriptor: Arc::new(descriptor.clone()),
-            limit,
-            storage: Arc::clone(storage),
-            names: descriptor.label_names().iter().map(|name| Packed::of(name.as_bytes())).collect(),
-            seed: hasher.hash_one(0_u64),
-            hasher,
-            index: Index::new(),
-            series: Pages::new(),
-            count: AtomicU64::new(0),
-            making: Lock::default(),
-            overflow,
-            has_overflowed: AtomicBool::new(false),
-        })))
+    /// None if the family is of another kind.
+    pub(super) fn of(shared: &Arc<Shared>) -> Option<Self> {
+        (shared.kind() == I::KIND).then(|| Self { shared: Arc::clone(shared), instrument: PhantomData })
     }
 
     /// The series with these labels, in any order; it begins at zero when it is new.
@@ -91,11 +74,11 @@ impl<I: Instrument> Family<I> {
     /// A label missing, unknown or named twice.
     #[inline]
     pub fn with(&self, labels: &[(&str, &str)]) -> Result<&I, LabelError> {
-        let shared = &*self.0;
-        match shared.hash_in_order(labels) {
-            Some(hash) => Ok(shared.find_or_make(hash, labels)),
-            None => shared.with_reordered(labels),
-        }
+        let handle = match self.shared.hash_in_order(labels) {
+            Some(hash) => self.shared.find_or_make(hash, labels),
+            None => self.shared.with_reordered(labels)?,
+        };
+        Ok(I::of(handle))
     }
 
     /// A handle of the series with these labels, to be kept: [`with`](Self::with), cloned.
@@ -105,21 +88,50 @@ impl<I: Instrument> Family<I> {
     pub fn bind(&self, labels: &[(&str, &str)]) -> Result<I, LabelError> {
         self.with(labels).cloned()
     }
+}
 
-    pub(super) fn descriptor(&self) -> &Descriptor {
-        &self.0.descriptor
+impl Shared {
+    /// # Errors
+    /// An invalid descriptor, or no room in the process.
+    pub(super) fn new(
+        kind: Kind,
+        descriptor: &Descriptor,
+        limit: usize,
+        storage: &Arc<Storage>,
+    ) -> Result<Self, RegisterError> {
+        descriptor.validate(kind)?;
+        let (descriptor, storage) = (Arc::new(descriptor.clone()), Arc::clone(storage));
+        let owner = Arc::new(Owner { kind, descriptor, storage });
+        let names: Box<[Packed]> =
+            owner.descriptor.label_names().iter().map(|name| Packed::of(name.as_bytes())).collect();
+        let labels = LabelValues::new(names.iter().map(|_| OVERFLOW));
+        let overflow = Series { labels, handle: Handle::new(&owner).ok_or(RegisterError::NoRoom)? };
+        Ok(Self {
+            limit,
+            names,
+            seed: Packed::of(owner.descriptor.name().as_bytes()).fold_into(Arc::as_ptr(&owner) as u64),
+            index: Index::new(),
+            series: Pages::new(),
+            count: AtomicU64::new(0),
+            making: Lock::default(),
+            overflow,
+            has_overflowed: AtomicBool::new(false),
+            owner,
+        })
     }
 
-    pub(super) fn read_into(&self, reading: &mut Reading, places: &mut Places, family: &mut FamilySnapshot) {
-        self.0.read_into(reading, places, family);
+    pub(super) fn kind(&self) -> Kind {
+        self.owner.kind
+    }
+
+    pub(super) fn descriptor(&self) -> &Descriptor {
+        &self.owner.descriptor
     }
 
     pub(super) fn empty_snapshot(&self) -> FamilySnapshot {
-        FamilySnapshot { kind: I::KIND, descriptor: Arc::clone(&self.0.descriptor), series: Vec::new() }
+        FamilySnapshot { kind: self.kind(), descriptor: Arc::clone(&self.owner.descriptor), series: Vec::new() }
     }
-}
 
-impl<I: Instrument> Shared<I> {
     /// The hash of the values, if the labels are the descriptor's, in its order.
     #[inline]
     fn hash_in_order(&self, labels: &[(&str, &str)]) -> Option<u64> {
@@ -132,96 +144,80 @@ impl<I: Instrument> Shared<I> {
             if !is_name {
                 return None;
             }
-            hash = self.fold(hash, value);
+            hash = fold(hash, value);
         }
         Some(hash)
     }
 
-    #[inline(always)]
-    fn fold(&self, hash: u64, value: &str) -> u64 {
-        let packed = Packed::of(value.as_bytes());
-        if packed.is_whole() { packed.fold_into(hash) } else { self.fold_long(hash, value) }
+    fn hash<'a>(&self, values: impl IntoIterator<Item = &'a str>) -> u64 {
+        values.into_iter().fold(self.seed, fold)
     }
 
     #[cold]
-    #[inline(never)]
-    fn fold_long(&self, hash: u64, value: &str) -> u64 {
-        self.hasher.hash_one((hash, value))
-    }
-
-    #[cold]
-    fn with_reordered(&self, labels: &[(&str, &str)]) -> Result<&I, LabelError> {
+    fn with_reordered(&self, labels: &[(&str, &str)]) -> Result<&Handle, LabelError> {
         let mut values = [""; LABELS_MAX];
-        let count = self.order(labels, &mut values)?;
+        let count = order(self.descriptor().label_names(), labels, &mut values)?;
         Ok(self.find_or_make_values(&values[..count]))
     }
 
-    /// Puts the values in the descriptor's order, and says how many they are.
-    fn order<'a>(&self, labels: &[(&str, &'a str)], values: &mut [&'a str; LABELS_MAX]) -> Result<usize, LabelError> {
-        let names = self.descriptor.label_names();
-        for (value, name) in values.iter_mut().zip(names) {
-            let label = labels.iter().find(|(label, _)| label == name);
-            *value = label.ok_or(LabelError::Missing)?.1;
-        }
-        if labels.len() == names.len() { Ok(names.len()) } else { Err(LabelError::Unknown) }
+    fn find_or_make_values(&self, values: &[&str]) -> &Handle {
+        self.find_or_make_any(self.hash(values.iter().copied()), &values)
     }
 
     #[inline]
-    fn find_or_make(&self, hash: u64, values: &(impl Values + ?Sized)) -> &I {
+    fn find_or_make(&self, hash: u64, labels: &[(&str, &str)]) -> &Handle {
+        match self.find(hash, labels) {
+            Some(handle) => handle,
+            None => self.find_or_make_any(hash, &labels),
+        }
+    }
+
+    #[inline(never)]
+    fn find_or_make_any(&self, hash: u64, values: &dyn Values) -> &Handle {
         match self.find(hash, values) {
-            Some(instrument) => instrument,
+            Some(handle) => handle,
             None => self.make(hash, values),
         }
     }
 
     #[inline]
-    fn find_or_make_values(&self, values: &[&str]) -> &I {
-        self.find_or_make(self.hash(values.iter().copied()), values)
-    }
-
-    #[inline]
-    fn find(&self, hash: u64, values: &(impl Values + ?Sized)) -> Option<&I> {
+    fn find(&self, hash: u64, values: &(impl Values + ?Sized)) -> Option<&Handle> {
         let is_it = |number| self.series(number).is_some_and(|series| series.labels.are(values));
         let number = self.index.find(hash, is_it)?;
-        Some(&self.series(number)?.instrument)
+        Some(&self.series(number)?.handle)
     }
 
     #[inline]
-    fn hash<'a>(&self, values: impl IntoIterator<Item = &'a str>) -> u64 {
-        values.into_iter().fold(self.seed, |hash, value| self.fold(hash, value))
-    }
-
-    #[inline]
-    fn series(&self, number: usize) -> Option<&Series<I>> {
-        self.series.get(Pages::<OnceBox<Series<I>>, 18, 1, 4>::place(number)?)?.get()
+    fn series(&self, number: usize) -> Option<&Series> {
+        self.series.get(SeriesPages::place(number)?)?.get()
     }
 
     #[cold]
-    fn make(&self, hash: u64, values: &(impl Values + ?Sized)) -> &I {
+    fn make(&self, hash: u64, values: &dyn Values) -> &Handle {
         let _one_at_a_time = self.making.lock();
-        if let Some(instrument) = self.find(hash, values) {
-            return instrument;
+        if let Some(handle) = self.find(hash, values) {
+            return handle;
         }
         let is_too_long = (0..values.count()).any(|place| values.value(place).len() > LABEL_BYTES_MAX);
         let made = if is_too_long { None } else { self.make_series(hash, values) };
         made.unwrap_or_else(|| {
             self.has_overflowed.store(true, Ordering::Relaxed);
-            self.storage.overflow();
-            &self.overflow.instrument
+            self.owner.storage.overflow();
+            &self.overflow.handle
         })
     }
 
     /// None when there is no room.
-    fn make_series(&self, hash: u64, values: &(impl Values + ?Sized)) -> Option<&I> {
+    fn make_series(&self, hash: u64, values: &dyn Values) -> Option<&Handle> {
         let number = self.count.load(Ordering::Relaxed) as usize;
-        let place = Pages::<OnceBox<Series<I>>, 18, 1, 4>::place(number).filter(|_| number < self.limit)?;
-        let instrument = I::make(&self.storage, &self.descriptor)?;
+        let place = SeriesPages::place(number).filter(|_| number < self.limit)?;
+        let handle = Handle::new(&self.owner)?;
         let labels = LabelValues::new((0..values.count()).map(|place| values.value(place)));
-        self.storage.hold(labels.bytes() + size_of::<Series<I>>());
-        let series = self.series.get_or_make(place).get_or_make(|| Series { labels, instrument });
+        self.owner.storage.hold(labels.bytes() + size_of::<Series>());
+        let series = self.series.get_or_make(place).get_or_make(|| Series { labels, handle });
         self.index.insert(hash, number, |number| self.hash_of(number));
         self.count.store(number as u64 + 1, Ordering::Release);
-        Some(&series.instrument)
+        Some(&series.handle)
     }
 
     fn hash_of(&self, number: usize) -> u64 {
@@ -230,7 +226,7 @@ impl<I: Instrument> Shared<I> {
 
     // ---- reading
 
-    fn read_into(&self, reading: &mut Reading, places: &mut Places, family: &mut FamilySnapshot) {
+    pub(super) fn read_into(&self, reading: &mut Reading, places: &mut Places, family: &mut FamilySnapshot) {
         let made = self.count.load(Ordering::Acquire) as usize;
         let overflow = self.has_overflowed.load(Ordering::Relaxed).then_some(&self.overflow);
         let count = made + usize::from(overflow.is_some());
@@ -239,7 +235,7 @@ impl<I: Instrument> Shared<I> {
         }
         let series = (0..made).filter_map(|number| self.series(number)).chain(overflow);
         for (series, place) in series.zip(&places.0) {
-            series.instrument.read_into(reading, &mut family.series[*place as usize].value);
+            read_into(&series.handle, reading, &mut family.series[*place as usize].value);
         }
         reading.bytes += (self.series.bytes() + self.index.bytes() + size_of::<Self>()) as u64;
     }
@@ -247,29 +243,57 @@ impl<I: Instrument> Shared<I> {
     /// Lists by their labels the `made` series and, to make `count`, the overflow series.
     fn list(&self, made: usize, count: usize, places: &mut Places, family: &mut FamilySnapshot) {
         let made = |number: usize| if number < made { self.series(number) } else { None };
-        let series = |number: &u32| made(*number as usize).unwrap_or(&self.overflow);
-        let mut by_labels: Vec<u32> = (0..count as u32).collect();
-        by_labels.sort_unstable_by(|one, other| series(one).labels.cmp(&series(other).labels));
-        let new = |number| SeriesSnapshot { labels: series(number).labels.clone(), value: Value::Counter(0) };
-        family.series = by_labels.iter().map(new).collect();
-        places.0.resize(count, 0);
-        by_labels.iter().enumerate().for_each(|(place, number)| places.0[*number as usize] = place as u32);
+        let labels = (0..count).map(|number| made(number).unwrap_or(&self.overflow).labels.clone());
+        places.list(labels, family);
     }
+}
+
+/// Puts the values in the order of the names, and says how many they are.
+fn order<'a>(
+    names: &[String],
+    labels: &[(&str, &'a str)],
+    values: &mut [&'a str; LABELS_MAX],
+) -> Result<usize, LabelError> {
+    for (value, name) in values.iter_mut().zip(names) {
+        let label = labels.iter().find(|(label, _)| label == name);
+        *value = label.ok_or(LabelError::Missing)?.1;
+    }
+    if labels.len() == names.len() { Ok(names.len()) } else { Err(LabelError::Unknown) }
 }
 
 /// For each series of a family, in the order in which they were made, its place by labels.
 #[derive(Debug, Default)]
 pub(super) struct Places(Vec<u32>);
 
+impl Places {
+    /// Makes the family's series anew, of these labels.
+    fn list(&mut self, labels: impl Iterator<Item = LabelValues>, family: &mut FamilySnapshot) {
+        // A heap sorts in a fraction of the code that the slices' own sort takes.
+        let by_labels: BinaryHeap<(LabelValues, u32)> = labels.zip(0..).collect();
+        self.0.resize(by_labels.len(), 0);
+        family.series.clear();
+        for (place, (labels, number)) in by_labels.into_sorted_vec().into_iter().enumerate() {
+            self.0[number as usize] = place as u32;
+            family.series.push(SeriesSnapshot { labels, value: Value::Counter(0) });
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Family").field(self.descriptor()).finish()
+    }
+}
+
 impl<I> Clone for Family<I> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { shared: Arc::clone(&self.shared), instrument: PhantomData }
     }
 }
 
 impl<I> fmt::Debug for Family<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Family").field(&self.0.descriptor).finish()
+        self.shared.fmt(f)
     }
 }
 
@@ -286,10 +310,11 @@ impl<I: Instrument, L: LabelSet> TypedFamily<I, L> {
     /// # Errors
     /// More label sets are known than the family has room for.
     pub(super) fn new(family: Family<I>) -> Result<Self, RegisterError> {
-        if L::CARDINALITY > family.0.limit {
+        if L::CARDINALITY > family.shared.limit {
             return Err(RegisterError::TooManySeries);
         }
-        let known = (0..L::CARDINALITY).map(|number| family.0.find_or_make_values(&known_values::<L>(number)).clone());
+        let known = (0..L::CARDINALITY)
+            .map(|number| I::of(family.shared.find_or_make_values(&known_values::<L>(number))).clone());
         Ok(Self { known: known.collect(), family, labels: PhantomData })
     }
 
@@ -299,7 +324,7 @@ impl<I: Instrument, L: LabelSet> TypedFamily<I, L> {
     pub fn at(&self, labels: &L) -> &I {
         match self.known.get(labels.index()) {
             Some(instrument) if L::CARDINALITY > 0 => instrument,
-            _ => self.family.0.find_or_make_values(labels.values().as_ref()),
+            _ => I::of(self.family.shared.find_or_make_values(labels.values().as_ref())),
         }
     }
 }
@@ -323,7 +348,7 @@ impl<I: Clone, L> Clone for TypedFamily<I, L> {
 
 impl<I, L> fmt::Debug for TypedFamily<I, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TypedFamily").field(&self.family.0.descriptor).finish()
+        f.debug_tuple("TypedFamily").field(self.family.shared.descriptor()).finish()
     }
 }
 

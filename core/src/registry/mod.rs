@@ -10,9 +10,8 @@ mod family;
 mod index;
 mod self_metrics;
 
-use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 pub use collector::Collector;
 pub use defaults::{DefaultMetrics, SourceInstruments};
@@ -20,12 +19,12 @@ pub use descriptor::{Aggregation, Descriptor, Kind, RegisterError};
 pub use family::{CounterFamily, Family, GaugeFamily, HistogramFamily, LabelError, OVERFLOW, TypedFamily};
 pub use self_metrics::SelfMetrics;
 
-use crate::instrument::{Counter, Gauge, Histogram, Instrument, Reading};
+use crate::instrument::{Counter, Gauge, Histogram};
 use crate::label::LabelSet;
+use crate::memory::handle::Instrument;
 use crate::memory::storage::Storage;
-use crate::snapshot::{FamilySnapshot, RegistrySnapshot};
+use crate::snapshot::RegistrySnapshot;
 use crate::sync::Lock;
-use family::Places;
 
 /// Series a family holds at most, unless [`Registry::with_series_limit`] says otherwise.
 pub const DEFAULT_SERIES_LIMIT: usize = 2_000;
@@ -43,7 +42,8 @@ pub const DEFAULT_SERIES_LIMIT: usize = 2_000;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Registry {
-    families: Arc<Lock<BTreeMap<String, AnyFamily>>>,
+    /// By name.
+    families: Arc<Lock<Vec<Arc<family::Shared>>>>,
     series_limit: usize,
     storage: Arc<Storage>,
 }
@@ -71,8 +71,7 @@ impl Registry {
     /// # Errors
     /// An invalid descriptor, another one registered under this name, or no room.
     pub fn counter(&self, descriptor: &Descriptor) -> Result<CounterFamily, RegisterError> {
-        let held = |held: &AnyFamily| if let AnyFamily::Counter(family) = held { Some(family.clone()) } else { None };
-        self.family(descriptor, AnyFamily::Counter, held)
+        self.family(descriptor)
     }
 
     /// The family of gauges that `descriptor` names; the same one each time.
@@ -80,8 +79,7 @@ impl Registry {
     /// # Errors
     /// An invalid descriptor, another one registered under this name, or no room.
     pub fn gauge(&self, descriptor: &Descriptor) -> Result<GaugeFamily, RegisterError> {
-        let held = |held: &AnyFamily| if let AnyFamily::Gauge(family) = held { Some(family.clone()) } else { None };
-        self.family(descriptor, AnyFamily::Gauge, held)
+        self.family(descriptor)
     }
 
     /// The family of histograms that `descriptor` names; the same one each time.
@@ -89,8 +87,7 @@ impl Registry {
     /// # Errors
     /// An invalid descriptor, another one registered under this name, or no room.
     pub fn histogram(&self, descriptor: &Descriptor) -> Result<HistogramFamily, RegisterError> {
-        let held = |held: &AnyFamily| if let AnyFamily::Histogram(family) = held { Some(family.clone()) } else { None };
-        self.family(descriptor, AnyFamily::Histogram, held)
+        self.family(descriptor)
     }
 
     /// The family of counters that `descriptor` names, with the labels of `L`; see
@@ -139,49 +136,24 @@ impl Registry {
         self.storage.refused()
     }
 
-    fn family<I: Instrument>(
-        &self,
-        descriptor: &Descriptor,
-        any: impl Fn(Family<I>) -> AnyFamily,
-        of_this_kind: impl Fn(&AnyFamily) -> Option<Family<I>>,
-    ) -> Result<Family<I>, RegisterError> {
+    fn family<I: Instrument>(&self, descriptor: &Descriptor) -> Result<Family<I>, RegisterError> {
+        Family::of(&self.find_or_register(I::KIND, descriptor)?).ok_or(RegisterError::Conflict)
+    }
+
+    fn find_or_register(&self, kind: Kind, descriptor: &Descriptor) -> Result<Arc<family::Shared>, RegisterError> {
         let mut families = self.families.lock();
-        if let Some(held) = families.get(descriptor.name()) {
-            let same = of_this_kind(held).filter(|family| family.descriptor() == descriptor);
-            return same.ok_or(RegisterError::Conflict);
+        match families.binary_search_by(|held| held.descriptor().name().cmp(descriptor.name())) {
+            Ok(place) if families[place].descriptor() == descriptor => Ok(Arc::clone(&families[place])),
+            Ok(_) => Err(RegisterError::Conflict),
+            Err(place) => {
+                let family = Arc::new(family::Shared::new(kind, descriptor, self.series_limit, &self.storage)?);
+                families.insert(place, Arc::clone(&family));
+                Ok(family)
+            }
         }
-        let family = Family::new(descriptor, self.series_limit, &self.storage)?;
-        families.insert(descriptor.name().into(), any(family.clone()));
-        Ok(family)
     }
 }
 
 fn labelled<L: LabelSet>(descriptor: &Descriptor) -> Descriptor {
     L::NAMES.iter().fold(descriptor.clone(), |descriptor, name| descriptor.label(name))
-}
-
-/// A family of any kind, as the registry holds it.
-#[derive(Clone, Debug)]
-enum AnyFamily {
-    Counter(CounterFamily),
-    Gauge(GaugeFamily),
-    Histogram(HistogramFamily),
-}
-
-impl AnyFamily {
-    fn empty_snapshot(&self) -> FamilySnapshot {
-        match self {
-            Self::Counter(family) => family.empty_snapshot(),
-            Self::Gauge(family) => family.empty_snapshot(),
-            Self::Histogram(family) => family.empty_snapshot(),
-        }
-    }
-
-    fn read_into(&self, reading: &mut Reading, places: &mut Places, snapshot: &mut FamilySnapshot) {
-        match self {
-            Self::Counter(family) => family.read_into(reading, places, snapshot),
-            Self::Gauge(family) => family.read_into(reading, places, snapshot),
-            Self::Histogram(family) => family.read_into(reading, places, snapshot),
-        }
-    }
 }

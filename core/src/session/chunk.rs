@@ -45,9 +45,12 @@ impl Chunk {
     }
 }
 
+/// A whole number: no rounding.
+const NANOS_PER_BYTE: u64 = 1_000_000_000 / PCM_BYTES_PER_SECOND as u64;
+
 /// How long so much PCM is.
 pub(super) fn audio_time(pcm_bytes: u64) -> Duration {
-    Duration::from_secs_f64(pcm_bytes as f64 / PCM_BYTES_PER_SECOND as f64)
+    Duration::from_nanos(pcm_bytes.saturating_mul(NANOS_PER_BYTE))
 }
 
 /// What a provider found and how long it took.
@@ -97,14 +100,16 @@ impl RecentChunks {
 
     /// Time inside the provider by audio time; 0 without chunks.
     pub(super) fn realtime_factor(&self) -> f64 {
-        let audio: Duration = self.0.iter().map(|chunk| chunk.audio).sum();
-        let inference: Duration = self.0.iter().map(|chunk| chunk.inference).sum();
+        let (audio, inference) = (self.total(|chunk| chunk.audio), self.total(|chunk| chunk.inference));
         // By whole nanoseconds, so that a factor at one of the ladder's thresholds is exactly that.
         if audio.is_zero() { 0.0 } else { inference.as_nanos() as f64 / audio.as_nanos() as f64 }
     }
 
-    fn mean(&self, time: impl Fn(&Timing) -> Duration) -> Duration {
-        let total: Duration = self.0.iter().map(time).sum();
-        total.checked_div(self.0.len() as u32).unwrap_or_default()
+    fn mean(&self, time: fn(&Timing) -> Duration) -> Duration {
+        self.total(time).checked_div(self.0.len() as u32).unwrap_or_default()
+    }
+
+    fn total(&self, time: fn(&Timing) -> Duration) -> Duration {
+        self.0.iter().map(time).fold(Duration::ZERO, Duration::saturating_add)
     }
 }

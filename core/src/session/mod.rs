@@ -16,7 +16,7 @@ mod ladder;
 mod queue;
 mod source;
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -57,7 +57,8 @@ pub struct Session {
     metrics: DefaultMetrics,
     features: ClientFeatures,
     started: Moment,
-    sources: BTreeMap<SourceName, Source>,
+    /// By name; as few as a client has.
+    sources: Vec<Box<Source>>,
     statuses: Vec<Status>,
     spread_bytes_max: u64,
     ended: bool,
@@ -83,7 +84,7 @@ impl Session {
             metrics,
             features,
             started: now,
-            sources: BTreeMap::new(),
+            sources: Vec::new(),
             statuses: Vec::new(),
             spread_bytes_max: 0,
             ended: false,
@@ -107,26 +108,27 @@ impl Session {
             let message = "the frame is longer than the whole queue; send shorter frames";
             return Err(DecodeError::new(ErrorCode::TooLarge, message));
         }
-        let is_new = !self.sources.contains_key(&source);
-        if is_new {
-            self.add_source(source)?;
+        let place = find(&self.sources, source);
+        if let Err(place) = place {
+            self.add_source(place, source)?;
         }
-        if let Some(held) = self.sources.get_mut(&source) {
-            held.receive(frame, now);
-            self.statuses.extend(held.take_edge());
-        }
+        let (Ok(held) | Err(held)) = place;
+        let held = &mut self.sources[held];
+        held.receive(frame, now);
+        self.statuses.extend(held.take_edge());
+        let is_new = place.is_err();
         self.spread_bytes_max = self.spread_bytes_max.max(self.spread_bytes());
         Ok(is_new)
     }
 
-    fn add_source(&mut self, name: SourceName) -> Result<(), DecodeError> {
+    fn add_source(&mut self, place: usize, name: SourceName) -> Result<(), DecodeError> {
         if self.sources.len() >= self.config.sources_max {
             let message = "the session has as many sources as it may; use one of those";
             return Err(DecodeError::new(ErrorCode::TooManySources, message));
         }
         let instruments = (self.metrics.source(name.as_str()))
             .map_err(|_| DecodeError::new(ErrorCode::Internal, "the source cannot be metered"))?;
-        self.sources.insert(name, Source::new(name, &self.config, instruments, self.started));
+        self.sources.insert(place, Box::new(Source::new(name, &self.config, instruments, self.started)));
         Ok(())
     }
 
@@ -135,7 +137,7 @@ impl Session {
     ///
     /// At the level EMERGENCY every other chunk is dropped here.
     pub fn next_chunk(&mut self, source: SourceName, flush: bool, now: Moment) -> Option<Chunk> {
-        let held = self.sources.get_mut(&source)?;
+        let held = named(&mut self.sources, source)?;
         let chunk = held.next_chunk(flush, now);
         self.statuses.extend(held.take_edge());
         chunk
@@ -144,7 +146,7 @@ impl Session {
     /// Moves waiting audio into the source's chunk while the provider works on the one before, so that a
     /// provider that keeps up never lets the queue overflow, however long its chunks are.
     pub fn fill_chunk(&mut self, source: SourceName, now: Moment) {
-        if let Some(held) = self.sources.get_mut(&source) {
+        if let Some(held) = named(&mut self.sources, source) {
             held.fill_chunk(now);
             self.statuses.extend(held.take_edge());
         }
@@ -152,34 +154,34 @@ impl Session {
 
     /// Whether nothing waits and nothing is in the provider's hands.
     pub fn is_drained(&self) -> bool {
-        self.sources.values().all(Source::is_drained)
+        self.sources.iter().all(|source| source.is_drained())
     }
 
     /// What the provider made of a chunk; None when it failed on it, which drops the chunk.
     /// Ignored after the end.
     pub fn end_chunk(&mut self, source: SourceName, chunk: &Chunk, result: Option<ChunkResult>, now: Moment) {
-        if let (false, Some(held)) = (self.ended, self.sources.get_mut(&source)) {
+        if let (false, Some(held)) = (self.ended, named(&mut self.sources, source)) {
             held.end_chunk(chunk, result, now);
         }
     }
 
     /// Which provider and model work for the source from now on.
     pub fn set_provider(&mut self, source: SourceName, in_force: ProviderInForce) {
-        if let Some(held) = self.sources.get_mut(&source) {
+        if let Some(held) = named(&mut self.sources, source) {
             held.set_provider(in_force);
         }
     }
 
     /// What the source's provider is doing from now on.
     pub fn set_provider_phase(&mut self, source: SourceName, phase: ProviderPhase) {
-        if let Some(held) = self.sources.get_mut(&source) {
+        if let Some(held) = named(&mut self.sources, source) {
             held.set_phase(phase);
         }
     }
 
     /// What the source's provider said of itself; None when it did not answer.
     pub fn set_provider_health(&mut self, source: SourceName, health: Option<serde_json::Value>) {
-        if let Some(held) = self.sources.get_mut(&source) {
+        if let Some(held) = named(&mut self.sources, source) {
             held.set_health(health);
         }
     }
@@ -187,7 +189,8 @@ impl Session {
     /// The source's degrade level, which says how its next chunk is to be processed. NORMAL when the
     /// ladder is off.
     pub fn level(&self, source: SourceName) -> Level {
-        self.sources.get(&source).and_then(Source::level).unwrap_or(Level::Normal)
+        let held = find(&self.sources, source).ok().and_then(|place| self.sources[place].level());
+        held.unwrap_or(Level::Normal)
     }
 
     /// Runs a tick: checks the ladders, tells of what was dropped since the previous tick, and returns the
@@ -196,7 +199,7 @@ impl Session {
         if self.ended {
             return Vec::new();
         }
-        for source in self.sources.values_mut() {
+        for source in self.sources.iter_mut() {
             self.statuses.extend(source.check_ladder(now));
             self.statuses.extend(source.tell_drops());
         }
@@ -211,10 +214,10 @@ impl Session {
             features: self.features,
             spread_ms: milliseconds(self.spread_bytes()),
             spread_max_ms: milliseconds(self.spread_bytes_max),
-            sources_active: self.sources.keys().copied().collect(),
+            sources_active: self.sources.iter().map(|source| source.name()).collect(),
             timestamp: rounded(unix_seconds, 3),
         };
-        self.sources.values_mut().map(|source| source.figures(&session, now)).collect()
+        self.sources.iter_mut().map(|source| source.figures(&session, now)).collect()
     }
 
     /// The statuses since the last call, oldest first.
@@ -229,7 +232,7 @@ impl Session {
         Receipt {
             identity,
             duration_seconds: rounded(now.since(self.started).as_secs_f64(), 1),
-            sources: self.sources.values().map(Source::receipt).collect(),
+            sources: self.sources.iter().map(|source| source.receipt()).collect(),
             ticks_sent: ticks.sent,
             ticks_conflated: ticks.conflated,
             ticks_missed: ticks.missed,
@@ -239,13 +242,13 @@ impl Session {
     fn close(&mut self, now: Moment) {
         if !core::mem::replace(&mut self.ended, true) {
             self.metrics.active_sessions.add(-1.0);
-            self.sources.values_mut().for_each(|source| source.abandon(now));
+            self.sources.iter_mut().for_each(|source| source.abandon(now));
         }
     }
 
     /// Between the source that has sent the most audio and the one that has sent the least.
     fn spread_bytes(&self) -> u64 {
-        let positions = || self.sources.values().map(Source::bytes_received);
+        let positions = || self.sources.iter().map(|source| source.bytes_received());
         positions().max().unwrap_or(0) - positions().min().unwrap_or(0)
     }
 }
@@ -260,4 +263,14 @@ impl Drop for Session {
 /// So much PCM as time, in ms with one decimal.
 fn milliseconds(pcm_bytes: u64) -> f64 {
     rounded(pcm_bytes as f64 * 1_000.0 / PCM_BYTES_PER_SECOND as f64, 1)
+}
+
+/// Where the source is, or belongs.
+fn find(sources: &[Box<Source>], name: SourceName) -> Result<usize, usize> {
+    sources.binary_search_by(|source| source.name().cmp(&name))
+}
+
+fn named(sources: &mut [Box<Source>], name: SourceName) -> Option<&mut Source> {
+    let place = find(sources, name).ok()?;
+    Some(&mut sources[place])
 }

@@ -145,6 +145,10 @@ impl Source {
         }
     }
 
+    pub(super) fn name(&self) -> SourceName {
+        self.name
+    }
+
     // ---- audio in
 
     pub(super) fn receive(&mut self, mut frame: Bytes, now: Moment) {

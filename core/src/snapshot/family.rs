@@ -66,15 +66,13 @@ impl FamilySnapshot {
     /// They do not go together, or `earlier` counted more.
     pub fn since(&self, earlier: &Self) -> Result<Self, MergeError> {
         self.goes_with(earlier)?;
-        let series = |series: &SeriesSnapshot| {
-            let value = match earlier.find(&series.labels) {
-                Ok(place) => series.value.since(&earlier.series[place].value)?,
-                Err(_) => series.value.clone(),
-            };
-            Ok(SeriesSnapshot { labels: series.labels.clone(), value })
-        };
-        let series = self.series.iter().map(series).collect::<Result<_, _>>()?;
-        Ok(Self { kind: self.kind, descriptor: Arc::clone(&self.descriptor), series })
+        let mut since = self.clone();
+        for series in &mut since.series {
+            if let Ok(place) = earlier.find(&series.labels) {
+                series.value = series.value.since(&earlier.series[place].value)?;
+            }
+        }
+        Ok(since)
     }
 
     pub(super) fn goes_with(&self, other: &Self) -> Result<(), MergeError> {

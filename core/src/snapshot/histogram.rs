@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExactSum, MergeError};
+use super::{Buckets, ExactSum, MergeError};
 use crate::instrument::exponential::{Position, SCALE, STEPS, lower_bound, ordinal_of, representative};
 use crate::memory::block::{Block, Octave};
 use crate::sync::{AtomicU64, Ordering};
@@ -19,8 +19,8 @@ pub struct HistogramSnapshot {
     /// Values closer to zero than 2^-1022.
     zero: u64,
     /// Index and count of the buckets that are not empty, ascending.
-    positive: Vec<(i32, u64)>,
-    negative: Vec<(i32, u64)>,
+    positive: Buckets,
+    negative: Buckets,
     sum: ExactSum,
     #[serde(default)]
     bounds: Vec<f64>,
@@ -31,7 +31,7 @@ pub struct HistogramSnapshot {
 impl HistogramSnapshot {
     /// How many values were counted.
     pub fn count(&self) -> u64 {
-        let counts = self.negative.iter().chain(&self.positive).map(|(_, count)| *count);
+        let counts = self.negative().iter().chain(self.positive()).map(|(_, count)| *count);
         counts.fold(self.zero, u64::saturating_add)
     }
 
@@ -52,12 +52,12 @@ impl HistogramSnapshot {
 
     /// Index and count of the buckets of positive values that are not empty, ascending.
     pub fn positive(&self) -> &[(i32, u64)] {
-        &self.positive
+        self.positive.as_slice()
     }
 
     /// The same of negative values, by the index of their magnitude.
     pub fn negative(&self) -> &[(i32, u64)] {
-        &self.negative
+        self.negative.as_slice()
     }
 
     /// The descriptor's upper bounds, inclusive, ascending; empty if it has none.
@@ -77,8 +77,8 @@ impl HistogramSnapshot {
     /// scale 6, 1.09 % at 5, 33.4 % at 0. Zero is exact.
     pub fn quantile(&self, q: f64) -> f64 {
         let rank = crate::instrument::rank(q, self.count());
-        let negative = self.negative.iter().rev().map(|(index, count)| (-representative(*index, self.scale), *count));
-        let positive = self.positive.iter().map(|(index, count)| (representative(*index, self.scale), *count));
+        let negative = self.negative().iter().rev().map(|(index, count)| (-representative(*index, self.scale), *count));
+        let positive = self.positive().iter().map(|(index, count)| (representative(*index, self.scale), *count));
         let mut seen = 0_u64;
         let mut ascending = negative.chain([(0.0, self.zero)]).chain(positive);
         let reached = ascending.find(|(_, count)| {
@@ -95,11 +95,9 @@ impl HistogramSnapshot {
 
     /// Joins neighbouring buckets down to `scale`; does nothing if it is that coarse already.
     pub fn coarsen(&mut self, scale: u8) {
-        let steps = u32::from(self.scale.saturating_sub(scale)).min(i32::BITS - 1);
-        for buckets in [&mut self.positive, &mut self.negative] {
-            buckets.iter_mut().for_each(|(index, _)| *index >>= steps);
-            join(buckets);
-        }
+        let halvings = u32::from(self.scale.saturating_sub(scale)).min(i32::BITS - 1);
+        self.positive.coarsen(halvings);
+        self.negative.coarsen(halvings);
         self.scale = self.scale.min(scale);
     }
 
@@ -110,11 +108,9 @@ impl HistogramSnapshot {
     pub fn merge(&mut self, other: &Self) -> Result<(), MergeError> {
         self.goes_with(other)?;
         self.coarsen(other.scale);
-        let steps = u32::from(other.scale.saturating_sub(self.scale)).min(i32::BITS - 1);
-        for (own, others) in [(&mut self.positive, &other.positive), (&mut self.negative, &other.negative)] {
-            own.extend(others.iter().map(|(index, count)| (index >> steps, *count)));
-            join(own);
-        }
+        let halvings = u32::from(other.scale.saturating_sub(self.scale)).min(i32::BITS - 1);
+        self.positive.merge(&other.positive, halvings);
+        self.negative.merge(&other.negative, halvings);
         self.zero = self.zero.saturating_add(other.zero);
         let buckets = self.buckets.iter_mut().zip(&other.buckets);
         buckets.for_each(|(own, others)| *own = own.saturating_add(*others));
@@ -131,8 +127,8 @@ impl HistogramSnapshot {
         let (mut later, mut earlier) = (self.clone(), earlier.clone());
         later.coarsen(earlier.scale);
         earlier.coarsen(later.scale);
-        take_away(&mut later.positive, &earlier.positive)?;
-        take_away(&mut later.negative, &earlier.negative)?;
+        later.positive.take_away(&earlier.positive)?;
+        later.negative.take_away(&earlier.negative)?;
         later.zero = later.zero.checked_sub(earlier.zero).ok_or(MergeError::WentBack)?;
         for (own, others) in later.buckets.iter_mut().zip(&earlier.buckets) {
             *own = own.checked_sub(*others).ok_or(MergeError::WentBack)?;
@@ -160,16 +156,20 @@ impl HistogramSnapshot {
         self.buckets.resize(if bounds.is_empty() { 0 } else { bounds.len() + 1 }, 0);
     }
 
-    /// Adds what one thread recorded.
-    pub(crate) fn read(&mut self, block: &Block) {
+    /// Adds what one thread recorded, but for its octaves.
+    pub(crate) fn read_block(&mut self, block: &Block) {
         let zeros = block.zeros.load(Ordering::Relaxed);
         self.zero = self.zero.saturating_add(zeros);
         self.count_between(0, zeros);
-        block.octaves().for_each(|octave| self.read_octave(octave));
         for (bound, cell) in block.above_bounds.iter().enumerate() {
             self.read_above_bound(bound, cell.load(Ordering::Relaxed));
         }
-        self.sum.add_all(block.octaves().map(sum_of));
+    }
+
+    /// Adds the octaves of all threads, best in the order of their keys.
+    pub(crate) fn read_octaves(&mut self, octaves: &[&Octave]) {
+        octaves.iter().for_each(|octave| self.read_octave(octave));
+        self.sum.add_all(octaves.iter().map(|octave| sum_of(octave)));
     }
 
     fn read_octave(&mut self, octave: &Octave) {
@@ -194,9 +194,9 @@ impl HistogramSnapshot {
         if position.is_subnormal() {
             self.zero = self.zero.saturating_add(count);
         } else if position.is_negative() {
-            self.negative.push((position.index(), count));
+            self.negative.add(position.index(), count);
         } else {
-            self.positive.push((position.index(), count));
+            self.positive.add(position.index(), count);
         }
     }
 
@@ -207,41 +207,10 @@ impl HistogramSnapshot {
             self.buckets[bucket] = self.buckets[bucket].saturating_add(count);
         }
     }
-
-    /// Sorts what was read, and joins it down to `scale`.
-    pub(crate) fn settle(&mut self, scale: u8) {
-        join(&mut self.positive);
-        join(&mut self.negative);
-        self.coarsen(scale);
-    }
 }
 
 /// The sum of an octave's values, at most the largest float.
 fn sum_of(octave: &Octave) -> f64 {
     let sum = |cell: &AtomicU64| f64::from_bits(cell.load(Ordering::Relaxed));
     sum(&octave.sum).clamp(f64::MIN, f64::MAX)
-}
-
-/// Sorts buckets and adds up those of the same index.
-fn join(buckets: &mut Vec<(i32, u64)>) {
-    if !buckets.is_sorted_by(|one, next| one.0 < next.0) {
-        buckets.sort_unstable_by_key(|(index, _)| *index);
-    }
-    buckets.dedup_by(|next, kept| {
-        let is_same = next.0 == kept.0;
-        if is_same {
-            kept.1 = kept.1.saturating_add(next.1);
-        }
-        is_same
-    });
-}
-
-/// Takes the counts of `earlier` away, and the buckets that are empty then.
-fn take_away(buckets: &mut Vec<(i32, u64)>, earlier: &[(i32, u64)]) -> Result<(), MergeError> {
-    for (index, count) in earlier {
-        let place = buckets.binary_search_by_key(index, |(index, _)| *index).map_err(|_| MergeError::WentBack)?;
-        buckets[place].1 = buckets[place].1.checked_sub(*count).ok_or(MergeError::WentBack)?;
-    }
-    buckets.retain(|(_, count)| *count > 0);
-    Ok(())
 }

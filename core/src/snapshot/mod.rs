@@ -5,6 +5,7 @@
 //! [`Aggregation`](crate::registry::Aggregation) says. The difference of two snapshots of one
 //! registry is what happened between them.
 
+mod buckets;
 mod exact_sum;
 mod family;
 mod histogram;
@@ -14,6 +15,7 @@ mod value;
 
 use core::fmt;
 
+pub(crate) use buckets::Buckets;
 pub use exact_sum::ExactSum;
 pub use family::{FamilySnapshot, SeriesSnapshot};
 pub use histogram::HistogramSnapshot;

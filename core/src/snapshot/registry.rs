@@ -93,17 +93,15 @@ impl RegistrySnapshot {
     /// # Errors
     /// The two do not go together, or `earlier` counted more.
     pub fn since(&self, earlier: &Self) -> Result<Self, MergeError> {
-        let family = |family: &FamilySnapshot| match earlier.family(family.name()) {
-            Some(before) => family.since(before),
-            None => Ok(family.clone()),
-        };
         let back = |now: u64, before: u64| now.checked_sub(before).ok_or(MergeError::WentBack);
-        Ok(Self {
-            families: self.families.iter().map(family).collect::<Result<_, _>>()?,
-            refused_values: back(self.refused_values, earlier.refused_values)?,
-            overflowed_series: back(self.overflowed_series, earlier.overflowed_series)?,
-            ..*self
-        })
+        let mut since = Self { families: Vec::with_capacity(self.families.len()), ..*self };
+        for family in &self.families {
+            let before = earlier.family(family.name());
+            since.families.push(before.map_or_else(|| Ok(family.clone()), |before| family.since(before))?);
+        }
+        since.refused_values = back(self.refused_values, earlier.refused_values)?;
+        since.overflowed_series = back(self.overflowed_series, earlier.overflowed_series)?;
+        Ok(since)
     }
 
     /// Every family's series.
