@@ -4,7 +4,7 @@ SHELL := bash
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/binaryen/node_modules/.bin:$(PATH)
 export CARGO_TARGET_DIR := $(CURDIR)/target
 .DEFAULT_GOAL := help
-.PHONY: help run build page watch test test-core test-wasm test-server test-protocol test-whole lint bare clean
+.PHONY: help run build page watch test test-core test-threads test-wasm test-server test-protocol test-whole bench instructions size lint bare clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,10 +23,15 @@ watch: ## the page while you change it, with a server that `tachograph serve` ru
 	@scripts/page-tools.sh
 	@env -u NO_COLOR trunk serve
 
-test: test-core test-wasm test-server build test-protocol test-whole ## install what is missing and run everything
+test: test-core test-threads test-wasm test-server build test-protocol test-whole ## install what is missing and run everything
 
 test-core: ## the core, natively
 	cargo test -p tachograph-core --all-features
+
+test-threads: ## the core's threads: every interleaving under loom, ThreadSanitizer, and miri where it is
+	@scripts/loom.sh
+	@scripts/tsan.sh
+	@scripts/miri.sh
 
 test-wasm: ## the core in headless wasm, in Node and in Chromium
 	@scripts/test-tools.sh
@@ -42,6 +47,15 @@ test-protocol: build ## another language's client against the built program
 test-whole: build ## the built program: command line, load, browser
 	@scripts/test-tools.sh
 	cargo test -p tachograph-tests
+
+bench: ## the core beside other metrics libraries; writes docs/benchmarks.md
+	@scripts/bench.sh
+
+instructions: ## instructions of the core's hot path, each with its limit; installs valgrind
+	@scripts/instructions.sh
+
+size: ## what the core adds to a wasm build
+	@scripts/core-size.sh
 
 lint: bare ## formatting, clippy, documentation
 	scripts/lint.sh

@@ -49,7 +49,7 @@ impl LabelValues {
     }
 
     /// Whether these are the values.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn are(&self, values: &(impl Values + ?Sized)) -> bool {
         let mut rest = self.0.as_bytes();
         for place in 0..values.count() {

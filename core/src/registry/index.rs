@@ -26,14 +26,14 @@ impl Index {
     }
 
     /// The newest table and its number; none before the first series.
-    #[inline]
+    #[inline(always)]
     fn newest(&self) -> Option<(usize, &[AtomicU32])> {
         let newest = self.newest.load(Ordering::Acquire) as usize;
         Some((newest, self.tables.get(newest)?.get()?))
     }
 
     /// The series with this hash that `is_it`. One inserted at the same time may be missed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
         let (_, table) = self.newest()?;
         let tag = tag(hash);

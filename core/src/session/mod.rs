@@ -16,7 +16,6 @@ mod ladder;
 mod queue;
 mod source;
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -58,7 +57,7 @@ pub struct Session {
     features: ClientFeatures,
     started: Moment,
     /// By name; as few as a client has.
-    sources: Vec<Box<Source>>,
+    sources: Vec<Source>,
     statuses: Vec<Status>,
     spread_bytes_max: u64,
     ended: bool,
@@ -128,7 +127,7 @@ impl Session {
         }
         let instruments = (self.metrics.source(name.as_str()))
             .map_err(|_| DecodeError::new(ErrorCode::Internal, "the source cannot be metered"))?;
-        self.sources.insert(place, Box::new(Source::new(name, &self.config, instruments, self.started)));
+        self.sources.insert(place, Source::new(name, &self.config, instruments, self.started));
         Ok(())
     }
 
@@ -154,7 +153,7 @@ impl Session {
 
     /// Whether nothing waits and nothing is in the provider's hands.
     pub fn is_drained(&self) -> bool {
-        self.sources.iter().all(|source| source.is_drained())
+        self.sources.iter().all(Source::is_drained)
     }
 
     /// What the provider made of a chunk; None when it failed on it, which drops the chunk.
@@ -199,7 +198,7 @@ impl Session {
         if self.ended {
             return Vec::new();
         }
-        for source in self.sources.iter_mut() {
+        for source in &mut self.sources {
             self.statuses.extend(source.check_ladder(now));
             self.statuses.extend(source.tell_drops());
         }
@@ -214,7 +213,7 @@ impl Session {
             features: self.features,
             spread_ms: milliseconds(self.spread_bytes()),
             spread_max_ms: milliseconds(self.spread_bytes_max),
-            sources_active: self.sources.iter().map(|source| source.name()).collect(),
+            sources_active: self.sources.iter().map(Source::name).collect(),
             timestamp: rounded(unix_seconds, 3),
         };
         self.sources.iter_mut().map(|source| source.figures(&session, now)).collect()
@@ -232,7 +231,7 @@ impl Session {
         Receipt {
             identity,
             duration_seconds: rounded(now.since(self.started).as_secs_f64(), 1),
-            sources: self.sources.iter().map(|source| source.receipt()).collect(),
+            sources: self.sources.iter().map(Source::receipt).collect(),
             ticks_sent: ticks.sent,
             ticks_conflated: ticks.conflated,
             ticks_missed: ticks.missed,
@@ -248,7 +247,7 @@ impl Session {
 
     /// Between the source that has sent the most audio and the one that has sent the least.
     fn spread_bytes(&self) -> u64 {
-        let positions = || self.sources.iter().map(|source| source.bytes_received());
+        let positions = || self.sources.iter().map(Source::bytes_received);
         positions().max().unwrap_or(0) - positions().min().unwrap_or(0)
     }
 }
@@ -266,11 +265,11 @@ fn milliseconds(pcm_bytes: u64) -> f64 {
 }
 
 /// Where the source is, or belongs.
-fn find(sources: &[Box<Source>], name: SourceName) -> Result<usize, usize> {
+fn find(sources: &[Source], name: SourceName) -> Result<usize, usize> {
     sources.binary_search_by(|source| source.name().cmp(&name))
 }
 
-fn named(sources: &mut [Box<Source>], name: SourceName) -> Option<&mut Source> {
+fn named(sources: &mut [Source], name: SourceName) -> Option<&mut Source> {
     let place = find(sources, name).ok()?;
     Some(&mut sources[place])
 }
