@@ -47,7 +47,9 @@ impl<T, const PAGES: usize, const PER_CLASS: usize, const FIRST: usize> Pages<T,
 
     #[cfg(not(model_check))]
     pub(crate) const fn new() -> Self {
-        assert!(PAGES <= 256 && PAGES.is_multiple_of(PER_CLASS) && PER_CLASS.is_power_of_two() && FIRST.is_power_of_two());
+        assert!(
+            PAGES <= 256 && PAGES.is_multiple_of(PER_CLASS) && PER_CLASS.is_power_of_two() && FIRST.is_power_of_two()
+        );
         Self { pages: [const { AtomicPtr::new(null_mut()) }; PAGES], owned: PhantomData }
     }
 

@@ -10,12 +10,16 @@ mod distribution;
 mod drops;
 mod error_codes;
 mod instruments;
+mod labels;
 mod ladder;
+#[cfg(not(target_arch = "wasm32"))]
+mod laws;
 mod provider_state;
 mod queue;
 mod receipt;
 mod registry;
 mod session_figures;
+mod snapshot;
 mod support;
 mod time;
 mod wire_client;

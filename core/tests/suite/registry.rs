@@ -1,4 +1,4 @@
-use tachograph_core::registry::{Descriptor, Kind, LabelError, OVERFLOW, RegisterError, Registry};
+use tachograph_core::registry::{Aggregation, Descriptor, Kind, LabelError, OVERFLOW, RegisterError, Registry};
 use tachograph_core::snapshot::{RegistrySnapshot, Value};
 
 #[cfg(target_arch = "wasm32")]
@@ -165,6 +165,95 @@ fn a_snapshot_answers_only_for_the_right_name_labels_and_kind() {
     assert_eq!(snapshot.gauge("depth", &[("source", "system")]), None);
     assert_eq!(snapshot.gauge("depth", &[]), None);
     assert_eq!(snapshot.gauge("depths", mic), None);
+}
+
+#[test]
+fn memory_of_a_registry_that_is_gone_is_used_again_and_begins_at_zero() {
+    for round in 0..50_u64 {
+        let registry = Registry::new();
+        let frames = registry.counter(&plain("frames")).unwrap().bind(&[]).unwrap();
+        let depth = registry.gauge(&plain("depth")).unwrap().bind(&[]).unwrap();
+        let time = registry.histogram(&plain("time")).unwrap().bind(&[]).unwrap();
+        let before = registry.snapshot();
+        assert_eq!((frames.value(), depth.value()), (0, 0.0));
+        assert_eq!(before.histogram("time", &[]).unwrap().count(), 0);
+        frames.add(round);
+        depth.part().set(3.0);
+        depth.set(1.0);
+        time.record(round as f64);
+        assert_eq!(registry.snapshot().histogram("time", &[]).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_handle_outlives_its_registry_and_never_counts_in_another() {
+    let orphan = Registry::new().counter(&plain("frames")).unwrap().bind(&[]).unwrap();
+    let time = Registry::new().histogram(&plain("time")).unwrap().bind(&[]).unwrap();
+    let others: Vec<Registry> = (0..20).map(|_| Registry::new()).collect();
+    let counters = others.iter().map(|other| other.counter(&plain("frames")).unwrap().bind(&[]).unwrap());
+    let counters: Vec<_> = counters.collect();
+    others.iter().for_each(|other| other.histogram(&plain("time")).unwrap().with(&[]).unwrap().record(1.0));
+    orphan.add(7);
+    time.record(2.0);
+    assert_eq!(orphan.value(), 7);
+    assert!(counters.iter().all(|counter| counter.value() == 0));
+    let sums = others.iter().map(|other| other.snapshot().histogram("time", &[]).unwrap().sum());
+    assert!(sums.into_iter().all(|sum| sum == 1.0));
+}
+
+#[test]
+fn the_parts_of_a_gauge_become_one_as_its_descriptor_says() {
+    let expected =
+        [(Aggregation::Sum, 6.5), (Aggregation::Max, 5.0), (Aggregation::Min, -1.5), (Aggregation::Last, 3.0)];
+    for (aggregation, figure) in expected {
+        let gauge = Registry::new().gauge(&plain("figure").aggregation(aggregation)).unwrap().bind(&[]).unwrap();
+        let parts = [gauge.part(), gauge.part(), gauge.part(), gauge.part()];
+        let _never_set = &parts[3];
+        parts[0].set(5.0);
+        parts[1].set(-1.5);
+        parts[2].set(3.0);
+        parts[2].set(f64::NAN);
+        assert_eq!(gauge.value(), figure, "{aggregation:?}");
+    }
+}
+
+#[test]
+fn a_part_that_is_gone_does_not_count_and_others_take_its_place() {
+    let registry = Registry::new();
+    let gauges = registry.gauge(&plain("depth").label("source")).unwrap();
+    let (mic, app) = (gauges.with(&[("source", "mic")]).unwrap(), gauges.with(&[("source", "app")]).unwrap());
+    for round in 1..20 {
+        let parts: Vec<_> = (0..round).map(|_| mic.part()).collect();
+        parts.iter().for_each(|part| part.set(2.0));
+        let other = app.part();
+        other.set(0.5);
+        assert_eq!((mic.value(), app.value()), (2.0 * f64::from(round), 0.5));
+        drop(parts);
+        assert_eq!((mic.value(), app.value()), (0.0, 0.5));
+    }
+    mic.set(1.0);
+    assert_eq!(registry.snapshot().gauge("depth", &[("source", "mic")]), Some(1.0));
+}
+
+#[test]
+fn only_gauges_have_an_aggregation_and_only_histograms_a_scale() {
+    let registry = Registry::new();
+    let last = plain("last").aggregation(Aggregation::Last);
+    assert_eq!(registry.counter(&last).err(), Some(RegisterError::InvalidAggregation));
+    assert_eq!(registry.histogram(&last).err(), Some(RegisterError::InvalidAggregation));
+    registry.gauge(&last).unwrap();
+    assert_eq!(registry.gauge(&plain("coarse").scale(3)).err(), Some(RegisterError::InvalidScale));
+    assert_eq!(registry.histogram(&plain("fine").scale(7)).err(), Some(RegisterError::InvalidScale));
+    registry.histogram(&plain("coarse").scale(0)).unwrap();
+}
+
+#[test]
+fn a_histogram_over_more_octaves_than_it_keeps_refuses_and_counts() {
+    let registry = Registry::new();
+    let time = registry.histogram(&plain("time")).unwrap().bind(&[]).unwrap();
+    (0..300).for_each(|octave| time.record(2_f64.powi(octave) * 1.5));
+    let snapshot = registry.snapshot();
+    assert_eq!((snapshot.histogram("time", &[]).unwrap().count(), snapshot.refused_values), (256, 44));
 }
 
 #[test]
