@@ -24,8 +24,10 @@ use serde::{Deserialize, Serialize};
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 
-use crate::instrument::{Counter, Gauge, Histogram};
-use crate::registry::{CounterFamily, Descriptor, GaugeFamily, HistogramFamily, LabelError, RegisterError, Registry};
+use crate::instrument::{Counter, Gauge, Histogram, SCALE};
+use crate::registry::{
+    Aggregation, CounterFamily, Descriptor, GaugeFamily, HistogramFamily, LabelError, RegisterError, Registry,
+};
 use crate::wire::{Envelope, StreamFrame};
 
 /// The largest whole number that every JavaScript number up to it can tell apart: 2^53 - 1.
@@ -55,8 +57,12 @@ export interface Description {
     unit?: string;
     /** Names of labels; every series has a value for each. */
     labels?: string[];
-    /** Upper bounds of a histogram's buckets, inclusive and ascending; other kinds have none. */
+    /** How a gauge's figures of several holders or machines become one; "sum" unless said. */
+    aggregation?: "sum" | "max" | "min" | "last";
+    /** Upper bounds, inclusive and ascending, between which a histogram counts exactly; other kinds have none. */
     bounds?: number[];
+    /** The scale of a histogram's snapshots, 0 to 6: 2^scale buckets an octave; 6 unless said. */
+    scale?: number;
 }
 "#;
 
@@ -244,13 +250,18 @@ struct Description {
     #[serde(default)]
     labels: Vec<String>,
     #[serde(default)]
+    aggregation: Aggregation,
+    #[serde(default)]
     bounds: Vec<f64>,
+    scale: Option<u8>,
 }
 
 fn describe(description: JsValue) -> Result<Descriptor, Error> {
-    let Description { name, help, unit, labels, bounds } = serde_wasm_bindgen::from_value(description)
-        .map_err(|fault| error("RegisterError", format!("the description is not one: {fault}")))?;
-    let unlabelled = Descriptor::new(&name, &help).unit(&unit).bounds(&bounds);
+    let Description { name, help, unit, labels, aggregation, bounds, scale } =
+        serde_wasm_bindgen::from_value(description)
+            .map_err(|fault| error("RegisterError", format!("the description is not one: {fault}")))?;
+    let unlabelled = Descriptor::new(&name, &help).unit(&unit).aggregation(aggregation).bounds(&bounds);
+    let unlabelled = unlabelled.scale(scale.unwrap_or(SCALE));
     Ok(labels.iter().fold(unlabelled, |descriptor, label| descriptor.label(label)))
 }
 

@@ -90,7 +90,7 @@ fn a_counter_counts() {
     call(&counter, "inc", &[0.into()]).unwrap();
     assert_eq!(
         snapshot(&registry, "families"),
-        r#"[{"name":"frames","kind":"counter","unit":"frames","help":"Frames","series":[{"labels":{"kind":"a","source":"mic"},"counter":42}]}]"#
+        r#"[{"name":"frames","kind":"counter","unit":"frames","help":"Frames","aggregation":"sum","labels":["source","kind"],"series":[{"labels":{"source":"mic","kind":"a"},"counter":42}]}]"#
     );
 }
 
@@ -128,7 +128,7 @@ fn a_histogram_counts_in_buckets() {
     for value in [10.0, 10.5, 1_000.0] {
         call(&histogram, "record", &[value.into()]).unwrap();
     }
-    let expected = r#""histogram":{"bounds":[10,100],"buckets":[1,1,1],"sum":1020.5}"#;
+    let expected = r#""sum":1020.5,"bounds":[10,100],"buckets":[1,1,1]}"#;
     assert!(snapshot(&registry, "families").contains(expected));
 }
 
@@ -163,7 +163,17 @@ fn what_cannot_be_registered_is_thrown_as_an_error_that_says_why() {
             "this name is registered already with another description",
         ),
         ("gauge", r#"{"name": "taken"}"#, "this name is registered already with another description"),
-        ("histogram", r#"{"name": "a"}"#, "a histogram needs finite, ascending bounds; other kinds take none"),
+        (
+            "counter",
+            r#"{"name": "a", "bounds": [1]}"#,
+            "a histogram's bounds must be finite and ascending; other kinds take none",
+        ),
+        ("histogram", r#"{"name": "a", "scale": 7}"#, "a histogram's scale is from 0 to 6; other kinds take none"),
+        (
+            "counter",
+            r#"{"name": "a", "aggregation": "max"}"#,
+            "counters and histograms add up; only a gauge has another aggregation",
+        ),
     ] {
         assert_eq!(refused(kind, description), ("RegisterError".into(), message.into()), "{description}");
     }
