@@ -9,6 +9,7 @@ say "clippy"
 for package in tachograph-core tachograph tachograph-web tachograph-tests; do
   cargo clippy --quiet -p "$package" --all-targets -- -D warnings
 done
+cargo clippy --quiet -p tachograph-core --features std --all-targets -- -D warnings
 for package in tachograph-core tachograph-web; do
   cargo clippy --quiet -p "$package" --all-features --target wasm32-unknown-unknown -- -D warnings
 done

@@ -1,5 +1,5 @@
 use tachograph_core::registry::{Aggregation, Descriptor, Registry, SelfMetrics};
-use tachograph_core::snapshot::{ExactSum, HistogramSnapshot, MergeError, RegistrySnapshot};
+use tachograph_core::snapshot::{ExactSum, FamilySnapshot, HistogramSnapshot, MergeError, RegistrySnapshot};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -56,7 +56,7 @@ fn what_only_one_side_has_is_kept_in_order() {
     assert_eq!(both.counter("frames", &[("source", "mic")]), Some(2));
     let sources: Vec<_> = both.family("frames").unwrap().series.iter().flat_map(|s| s.labels.iter()).collect();
     assert_eq!(sources, ["app", "mic"]);
-    assert_eq!(both.families.iter().map(|family| family.name()).collect::<Vec<_>>(), ["frames", "time"]);
+    assert_eq!(both.families.iter().map(FamilySnapshot::name).collect::<Vec<_>>(), ["frames", "time"]);
     assert_eq!(both.series, 3);
 }
 
