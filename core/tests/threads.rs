@@ -187,6 +187,7 @@ fn more_threads_than_have_memory_of_their_own_lose_nothing() {
     let snapshot = registry.snapshot();
     let times = snapshot.histogram("times", &[]).unwrap();
     assert_eq!((times.count(), times.sum()), (100 * MANY as u64, 4_950.0 * MANY as f64));
+    assert!(snapshot.threads_sharing >= MANY as u64 - 256);
 }
 
 #[test]

@@ -56,13 +56,13 @@ impl Histogram {
         let (descriptor, mut histogram) = (&self.0.owner.descriptor, value.take_histogram());
         histogram.restart(descriptor.bucket_bounds());
         let octaves = &mut reading.octaves;
-        octaves.clear();
         for block in process::blocks(self.0.place) {
             reading.bytes += block.bytes() as u64;
             block.octaves().for_each(|octave| insert(octaves, octave));
             histogram.read_block(block);
         }
         histogram.read_octaves(octaves);
+        octaves.clear();
         histogram.coarsen(descriptor.bucket_scale());
         *value = Value::Histogram(histogram);
     }

@@ -8,7 +8,8 @@
 //! - Without `std`, in the 257th thread at a time and in destructors of a thread that ends, counting
 //!   is a locked operation, several times slower, and as exact.
 //! - In a signal handler a count can be lost, if the handler interrupts the same thread's counting.
-//!   In an interrupt of a machine without `std` none is.
+//! - Where the machine has no atomics of 64 bits, such as Cortex-M, counting takes portable-atomic's
+//!   lock. Who counts in interrupts there enables that crate's feature `critical-section`.
 //! - A reader on another thread sees a count soon after it was made, not at once.
 
 mod counter;
@@ -50,7 +51,7 @@ pub(crate) struct Reading {
     pub(crate) totals: Totals,
     /// Cells of gauges with several holders, by series.
     pub(crate) parts: Vec<(Place, Place)>,
-    /// Of the histogram that is read; they stay while its registry does.
+    /// Of the histogram that is being read; empty between two.
     pub(crate) octaves: Vec<&'static Octave>,
     /// Memory of the cells read.
     pub(crate) bytes: u64,

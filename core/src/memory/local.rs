@@ -7,7 +7,7 @@ use std::thread_local;
 use super::block::Block;
 use super::once::OnceBox;
 use super::pages::Place;
-use super::process::PROCESS;
+use super::process::{PROCESS, count_sharing};
 use super::slab::Slab;
 use crate::sync::AtomicU64;
 
@@ -25,7 +25,7 @@ thread_local! {
     static KNOWN: Known = const {
         Known { counts: [const { Cell::new(null()) }; 256], blocks: [const { Cell::new(null()) }; 64] }
     };
-    static LEASE: Lease = Lease(PROCESS.lease());
+    static LEASE: Lease = Lease(lease());
 }
 
 /// The thread's own cell, if it was touched before.
@@ -59,6 +59,15 @@ pub(super) fn touch_block(place: Place) -> Option<&'static OnceBox<Block>> {
     let held = slab.blocks.get_or_make(place);
     KNOWN.with(|known| known.blocks[place.page() % 64].set(slab.blocks.page(place.page())));
     Some(held)
+}
+
+/// None, and counted, when all slabs are taken.
+fn lease() -> Option<&'static Slab> {
+    let leased = PROCESS.lease();
+    if leased.is_none() {
+        count_sharing();
+    }
+    leased
 }
 
 /// None when all slabs were taken, and while the thread is being torn down.

@@ -12,6 +12,19 @@ use crate::sync::{AtomicU64, Ordering};
 
 pub(super) static PROCESS: Slabs = Slabs::new();
 
+/// Threads that found all slabs taken.
+static SHARING: AtomicU64 = AtomicU64::new(0);
+
+#[cfg(feature = "std")]
+pub(super) fn count_sharing() {
+    SHARING.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Threads until now that found all slabs taken, and write to the shared one.
+pub(crate) fn threads_sharing() -> u64 {
+    SHARING.load(Ordering::Relaxed)
+}
+
 /// Without threads everything is written to the shared slab.
 #[cfg(not(feature = "std"))]
 mod local {

@@ -5,6 +5,7 @@ use core::fmt;
 use super::Registry;
 use super::family::{Places, Shared};
 use crate::instrument::Reading;
+use crate::memory::process::threads_sharing;
 use crate::snapshot::RegistrySnapshot;
 use crate::time::Moment;
 
@@ -51,6 +52,7 @@ impl Collector {
         (snapshot.at, snapshot.series) = (at, series);
         (snapshot.refused_values, snapshot.overflowed_series) = (storage.refused(), storage.overflowed());
         snapshot.bytes_held = storage.bytes() + self.reading.bytes;
+        snapshot.threads_sharing = threads_sharing();
         snapshot
     }
 

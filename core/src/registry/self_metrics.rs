@@ -4,7 +4,8 @@ use crate::snapshot::RegistrySnapshot;
 
 /// What a registry says of itself, as metrics of its own: `tachograph_registry_series`,
 /// `tachograph_registry_bytes`, `tachograph_registry_snapshot_seconds`,
-/// `tachograph_registry_refused_values` and `tachograph_registry_overflowed_series`.
+/// `tachograph_registry_refused_values`, `tachograph_registry_overflowed_series` and
+/// `tachograph_registry_threads_sharing`.
 ///
 /// ```
 /// use tachograph_core::registry::{Registry, SelfMetrics};
@@ -12,7 +13,7 @@ use crate::snapshot::RegistrySnapshot;
 /// let registry = Registry::new();
 /// let own = SelfMetrics::register(&registry)?;
 /// own.update(&registry.snapshot());
-/// assert_eq!(registry.snapshot().gauge("tachograph_registry_series", &[]), Some(5.0));
+/// assert_eq!(registry.snapshot().gauge("tachograph_registry_series", &[]), Some(6.0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub struct SelfMetrics {
     snapshot_seconds: Gauge,
     refused_values: Counter,
     overflowed_series: Counter,
+    threads_sharing: Counter,
 }
 
 impl SelfMetrics {
@@ -51,6 +53,10 @@ impl SelfMetrics {
                 "tachograph_registry_overflowed_series",
                 "Bindings that went to an overflow series because their family was full",
             ))?,
+            threads_sharing: counter(named(
+                "tachograph_registry_threads_sharing",
+                "Threads that found no memory of their own left and count with locked operations",
+            ))?,
         })
     }
 
@@ -62,5 +68,6 @@ impl SelfMetrics {
         let catch_up = |counter: &Counter, total: u64| counter.add(total.saturating_sub(counter.value()));
         catch_up(&self.refused_values, snapshot.refused_values);
         catch_up(&self.overflowed_series, snapshot.overflowed_series);
+        catch_up(&self.threads_sharing, snapshot.threads_sharing);
     }
 }

@@ -111,6 +111,7 @@ struct RegistryIn {
     refused_values: u64,
     overflowed_series: u64,
     bytes_held: u64,
+    threads_sharing: u64,
     snapshot_seconds: f64,
 }
 
@@ -122,9 +123,17 @@ impl<'de> Deserialize<'de> for RegistrySnapshot {
 
 impl From<RegistryIn> for RegistrySnapshot {
     fn from(registry: RegistryIn) -> Self {
-        let RegistryIn { at, families, series, refused_values, overflowed_series, bytes_held, snapshot_seconds } =
-            registry;
-        let mut read = Self { at, families, series, refused_values, overflowed_series, bytes_held, snapshot_seconds };
+        let at = registry.at;
+        let mut read = Self {
+            at,
+            families: registry.families,
+            series: registry.series,
+            refused_values: registry.refused_values,
+            overflowed_series: registry.overflowed_series,
+            bytes_held: registry.bytes_held,
+            threads_sharing: registry.threads_sharing,
+            snapshot_seconds: registry.snapshot_seconds,
+        };
         // A gauge on the wire is its figure alone; it was read when the snapshot was taken.
         for series in read.families.iter_mut().flat_map(|family| &mut family.series) {
             if let Value::Gauge(gauge) = &mut series.value {

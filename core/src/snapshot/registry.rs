@@ -19,6 +19,9 @@ pub struct RegistrySnapshot {
     pub overflowed_series: u64,
     /// Memory that the registry holds: descriptors, labels, tables and, in every thread, cells.
     pub bytes_held: u64,
+    /// Threads until now that came when 256 others had memory of their own, and count with locked
+    /// operations.
+    pub threads_sharing: u64,
     /// How long the taking of the snapshot took; 0 if nobody gave a clock.
     pub snapshot_seconds: f64,
 }
@@ -83,6 +86,7 @@ impl RegistrySnapshot {
         self.refused_values = self.refused_values.saturating_add(other.refused_values);
         self.overflowed_series = self.overflowed_series.saturating_add(other.overflowed_series);
         self.bytes_held = self.bytes_held.saturating_add(other.bytes_held);
+        self.threads_sharing = self.threads_sharing.saturating_add(other.threads_sharing);
         self.snapshot_seconds = self.snapshot_seconds.max(other.snapshot_seconds);
         Ok(())
     }

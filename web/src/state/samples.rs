@@ -58,7 +58,7 @@ pub(super) fn frame(epoch: &str, seq: u64, sessions: &[&str]) -> StreamFrame<'st
         "epoch": epoch, "seq": seq, "timestamp": TIMESTAMP + seq as f64,
         "server": { "version": "0.1.0", "uptime_seconds": 10.0, "viewers": 1, "tick_lag_ms": 0.2, "ticks_missed": 0 },
         "registry": {
-            "at": 0, "series": 1, "bytes_held": 4096, "snapshot_seconds": 0.001,
+            "at": 0, "series": 1, "bytes_held": 4096, "threads_sharing": 0, "snapshot_seconds": 0.001,
             "families": [{
                 "name": "audio_bytes_received", "kind": "counter", "unit": "bytes", "help": "PCM received",
                 "aggregation": "sum", "labels": ["source"], "series": [bytes],
