@@ -31,9 +31,9 @@ fn record(registry: &Registry) -> Option<()> {
     let requests = registry.counter(&Descriptor::new("requests", "Requests").label("route")).ok()?;
     requests.with(&[("route", route)]).ok()?.inc();
     let lag = Descriptor::new("lag", "Lag").aggregation(Aggregation::Max);
-    registry.gauge(&lag).ok()?.with(&[]).ok()?.part().set(black_box(1.5));
+    registry.gauge(&lag).ok()?.bind(&[]).ok()?.part().set(black_box(1.5));
     let time = Descriptor::new("time", "Time").unit("ms").bounds(&[10.0, 100.0]);
-    registry.histogram(&time).ok()?.with(&[]).ok()?.record(black_box(12.5));
+    registry.histogram(&time).ok()?.bind(&[]).ok()?.record(black_box(12.5));
     Some(())
 }
 

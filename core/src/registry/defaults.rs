@@ -116,8 +116,8 @@ impl DefaultMetrics {
             bytes_dropped: self.bytes_dropped.bind(labels)?,
             chunks_processed: self.chunks_processed.bind(labels)?,
             errors: self.errors.bind(labels)?,
-            queue_depth: self.queue_depth.with(labels)?.part(),
-            processing_lag_seconds: self.processing_lag_seconds.with(labels)?.part(),
+            queue_depth: self.queue_depth.bind(labels)?.part(),
+            processing_lag_seconds: self.processing_lag_seconds.bind(labels)?.part(),
             inference_time_ms: self.inference_time_ms.bind(labels)?,
             processing_time_ms: self.processing_time_ms.bind(labels)?,
         })

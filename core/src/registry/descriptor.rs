@@ -154,8 +154,7 @@ impl Descriptor {
 
     /// Whether series of this family and of `other` can be merged.
     pub(crate) fn goes_with(&self, other: &Self) -> bool {
-        let told = |descriptor: &Self| (descriptor.unit.clone(), descriptor.labels.clone(), descriptor.aggregation);
-        told(self) == told(other)
+        self.unit == other.unit && self.labels == other.labels && self.aggregation == other.aggregation
     }
 
     pub(super) fn validate(&self, kind: Kind) -> Result<(), RegisterError> {

@@ -74,11 +74,7 @@ impl<I: Instrument> Family<I> {
     /// A label missing, unknown or named twice.
     #[inline(always)]
     pub fn with(&self, labels: &[(&str, &str)]) -> Result<&I, LabelError> {
-        let handle = match self.shared.hash_in_order(labels) {
-            Some(hash) => self.shared.find_or_make(hash, labels),
-            None => self.shared.with_reordered(labels)?,
-        };
-        Ok(I::of(handle))
+        self.shared.with(labels).map(I::of)
     }
 
     /// A handle of the series with these labels, to be kept: [`with`](Self::with), cloned.
@@ -86,13 +82,7 @@ impl<I: Instrument> Family<I> {
     /// # Errors
     /// A label missing, unknown or named twice.
     pub fn bind(&self, labels: &[(&str, &str)]) -> Result<I, LabelError> {
-        self.with_unhurried(labels).cloned()
-    }
-
-    /// Where a few nanoseconds do not count.
-    #[inline(never)]
-    fn with_unhurried(&self, labels: &[(&str, &str)]) -> Result<&I, LabelError> {
-        self.with(labels)
+        self.shared.with_unhurried(labels).map(I::of).cloned()
     }
 }
 
@@ -160,6 +150,20 @@ impl Shared {
         values.into_iter().fold(self.seed, fold)
     }
 
+    #[inline(always)]
+    fn with(&self, labels: &[(&str, &str)]) -> Result<&Handle, LabelError> {
+        match self.hash_in_order(labels) {
+            Some(hash) => Ok(self.find_or_make(hash, labels)),
+            None => self.with_reordered(labels),
+        }
+    }
+
+    /// Where a few nanoseconds do not count: the same, once in the program.
+    #[inline(never)]
+    fn with_unhurried(&self, labels: &[(&str, &str)]) -> Result<&Handle, LabelError> {
+        self.with(labels)
+    }
+
     #[cold]
     fn with_reordered(&self, labels: &[(&str, &str)]) -> Result<&Handle, LabelError> {
         let mut values = [""; LABELS_MAX];
@@ -181,10 +185,15 @@ impl Shared {
 
     #[inline(never)]
     fn find_or_make_any(&self, hash: u64, values: &dyn Values) -> &Handle {
-        match self.find(hash, values) {
+        match self.find_any(hash, values) {
             Some(handle) => handle,
             None => self.make(hash, values),
         }
+    }
+
+    #[inline(never)]
+    fn find_any(&self, hash: u64, values: &dyn Values) -> Option<&Handle> {
+        self.find(hash, values)
     }
 
     #[inline(always)]
@@ -202,7 +211,7 @@ impl Shared {
     #[cold]
     fn make(&self, hash: u64, values: &dyn Values) -> &Handle {
         let _one_at_a_time = self.making.lock();
-        if let Some(handle) = self.find(hash, values) {
+        if let Some(handle) = self.find_any(hash, values) {
             return handle;
         }
         let is_too_long = (0..values.count()).any(|place| values.value(place).len() > LABEL_BYTES_MAX);
