@@ -17,7 +17,7 @@ const SERIES: usize = 1_000;
 mod limit {
     pub const COUNTER_INC: u64 = 14_500;
     pub const ENUM_LABELLED: u64 = 26_500;
-    pub const DYNAMIC_LABELS: u64 = 330_000;
+    pub const DYNAMIC_LABELS: u64 = 237_000;
     pub const GAUGE_SET: u64 = 17_700;
     pub const HISTOGRAM_RECORD: u64 = 51_000;
     pub const SNAPSHOT: u64 = 99_000;
