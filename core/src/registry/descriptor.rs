@@ -157,7 +157,7 @@ impl Descriptor {
         self.unit == other.unit && self.labels == other.labels && self.aggregation == other.aggregation
     }
 
-    pub(super) fn validate(&self, kind: Kind) -> Result<(), RegisterError> {
+    pub(crate) fn validate(&self, kind: Kind) -> Result<(), RegisterError> {
         if !is_name(&self.name) {
             return Err(RegisterError::InvalidName);
         }

@@ -31,7 +31,7 @@ pub enum Level {
 }
 
 impl Level {
-    const ALL: [Self; 5] = [Self::Normal, Self::Warning, Self::Degrade, Self::Emergency, Self::Failover];
+    pub(crate) const ALL: [Self; 5] = [Self::Normal, Self::Warning, Self::Degrade, Self::Emergency, Self::Failover];
 
     /// The level as it stands in a message.
     pub const fn as_str(self) -> &'static str {

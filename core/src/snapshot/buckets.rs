@@ -13,6 +13,15 @@ impl Buckets {
         &self.0
     }
 
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.0.clone_from(&other.0);
+    }
+
+    /// To count in buckets whose indices ascend.
+    pub(crate) fn grow(&mut self) -> Growing<'_> {
+        Growing { held: self.0.len(), place: 0, buckets: &mut self.0 }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -57,5 +66,38 @@ impl Buckets {
         }
         self.0.retain(|(_, count)| *count > 0);
         Ok(())
+    }
+}
+
+/// Buckets that are being counted in, in ascending order: as many steps as there are buckets, where each
+/// by itself would move all those behind it.
+pub(crate) struct Growing<'a> {
+    buckets: &'a mut Vec<(i32, u64)>,
+    /// Those that were there; new ones wait behind them.
+    held: usize,
+    /// Of those that were there, the first that is not below the newest index.
+    place: usize,
+}
+
+impl Growing<'_> {
+    /// Counts in the bucket of an index above that of the call before.
+    pub(crate) fn add(&mut self, index: i32, count: u64) {
+        let held = &mut self.buckets[..self.held];
+        self.place += held[self.place..].partition_point(|(held, _)| *held < index);
+        match held.get_mut(self.place).filter(|(held, _)| *held == index) {
+            Some((_, counted)) => *counted = counted.saturating_add(count),
+            None => self.buckets.push((index, count)),
+        }
+    }
+}
+
+impl Drop for Growing<'_> {
+    fn drop(&mut self) {
+        let first_new = self.buckets.get(self.held);
+        let last_held = self.held.checked_sub(1).and_then(|last| self.buckets.get(last));
+        if first_new.zip(last_held).is_some_and(|(new, held)| new.0 < held.0) {
+            // Two runs that ascend are merged.
+            self.buckets.sort_by_key(|(index, _)| *index);
+        }
     }
 }

@@ -28,6 +28,15 @@ pub struct HistogramSnapshot {
     buckets: Vec<u64>,
 }
 
+/// What grows of a histogram.
+pub(crate) struct Parts<'a> {
+    pub(crate) zero: &'a mut u64,
+    pub(crate) positive: &'a mut Buckets,
+    pub(crate) negative: &'a mut Buckets,
+    pub(crate) sum: &'a mut ExactSum,
+    pub(crate) buckets: &'a mut Vec<u64>,
+}
+
 impl HistogramSnapshot {
     /// How many values were counted.
     pub fn count(&self) -> u64 {
@@ -140,6 +149,30 @@ impl HistogramSnapshot {
     pub(super) fn goes_with(&self, other: &Self) -> Result<(), MergeError> {
         let same = self.bounds == other.bounds && self.buckets.len() == other.buckets.len();
         if same { Ok(()) } else { Err(MergeError::Bounds) }
+    }
+
+    // ---- as a frame carries it
+
+    /// Nothing counted yet, in the buckets that a descriptor asks for.
+    pub(crate) fn empty(scale: u8, bounds: &[f64]) -> Self {
+        let buckets = if bounds.is_empty() { Vec::new() } else { alloc::vec![0; bounds.len() + 1] };
+        Self { scale, bounds: bounds.into(), buckets, ..Self::default() }
+    }
+
+    /// Takes on what another one of the same descriptor counted, keeping the memory.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let Self { scale, zero, positive, negative, sum, bounds, buckets } = other;
+        (self.scale, self.zero) = (*scale, *zero);
+        self.positive.copy_from(positive);
+        self.negative.copy_from(negative);
+        self.sum.clone_from(sum);
+        self.bounds.clone_from(bounds);
+        self.buckets.clone_from(buckets);
+    }
+
+    pub(crate) fn parts(&mut self) -> Parts<'_> {
+        let Self { zero, positive, negative, sum, buckets, .. } = self;
+        Parts { zero, positive, negative, sum, buckets }
     }
 
     // ---- reading what the threads recorded

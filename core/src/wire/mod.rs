@@ -1,11 +1,13 @@
 //! Every message between client, server and page, each defined once.
 //!
 //! A server decodes [`ClientMessage`]s and encodes [`ServerMessage`]s inside an [`Envelope`]; a
-//! client does the reverse with the same types. [`StreamFrame`] is what a viewer gets each second.
+//! client does the reverse with the same types. A viewer gets a [`frame`] each second, or the same
+//! in its plain form, a [`StreamFrame`].
 
 mod audio;
 mod client;
 mod error;
+pub mod frame;
 mod metrics;
 mod receipt;
 mod server;
@@ -21,4 +23,4 @@ pub use metrics::{ClientFeatures, Metrics, ProviderState, rounded};
 pub use receipt::{LadderChange, Receipt, SourceReceipt, Tally};
 pub use server::{Envelope, ErrorMessage, FinalSummary, Identity, ServerMessage, Status, StatusState};
 pub use source::SourceName;
-pub use stream::{ServerState, SessionPhase, SessionState, StreamFrame};
+pub use stream::{Event, EventKind, ServerState, SessionPhase, SessionState, StreamFrame};

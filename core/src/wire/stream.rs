@@ -4,16 +4,18 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Identity, Metrics};
+use super::{ErrorMessage, Identity, Metrics, Status};
 use crate::snapshot::RegistrySnapshot;
 
-/// The state of everything at one tick of the server, as a viewer gets it.
+/// The state of everything at one tick of the server, in the stream's plain form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamFrame<'a> {
     /// One server start; another value means that all counts began anew.
     pub epoch: String,
-    /// The server's tick; a gap is ticks that this viewer did not get.
+    /// The frame's number, from 1; one that is left out is one that this viewer did not get.
     pub seq: u64,
+    /// The server's tick, a second each; one that is left out was missed by the server itself.
+    pub tick: u64,
     /// Unix seconds at the tick.
     pub timestamp: f64,
     /// What the server says of itself.
@@ -22,6 +24,41 @@ pub struct StreamFrame<'a> {
     pub registry: Cow<'a, RegistrySnapshot>,
     /// All live sessions, oldest first.
     pub sessions: Vec<SessionState>,
+    /// What happened since the frame before, oldest first.
+    pub events: Vec<Event>,
+    /// Events since the frame before that there was no room for.
+    pub events_dropped: u64,
+}
+
+/// Something that happened, at its moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Unix seconds; 3 decimals.
+    pub timestamp: f64,
+    /// The session it happened to, by the server's own number; null where it happened to the server.
+    pub session: Option<u64>,
+    /// What that session's client calls it.
+    pub session_id: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A session began.
+    SessionStarted,
+    /// A session ended.
+    SessionEnded,
+    /// A session or a source changed its state: backpressure, drops, the degrade ladder, its provider.
+    Status(Status),
+    /// A session met a fault that is not its client's.
+    Fault(ErrorMessage),
+    /// The server's collector failed and was restarted.
+    CollectorRestarted,
 }
 
 /// What a server says of itself.
@@ -52,6 +89,8 @@ pub enum SessionPhase {
 /// A live session at one tick of the server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionState {
+    /// The server's own number for it, which no other session of the server's start has.
+    pub id: u64,
     /// Whose it is.
     #[serde(flatten)]
     pub identity: Identity,

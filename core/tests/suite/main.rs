@@ -9,6 +9,20 @@ mod default_metrics;
 mod distribution;
 mod drops;
 mod error_codes;
+mod frame;
+#[cfg(not(target_arch = "wasm32"))]
+mod frame_bytes;
+mod frame_golden;
+#[cfg(not(target_arch = "wasm32"))]
+mod frame_hostile;
+#[cfg(not(target_arch = "wasm32"))]
+mod frame_hour;
+#[cfg(not(target_arch = "wasm32"))]
+mod frame_laws;
+mod frame_specified;
+mod frame_support;
+#[cfg(not(target_arch = "wasm32"))]
+mod frame_ticks;
 mod instruments;
 mod labels;
 mod ladder;

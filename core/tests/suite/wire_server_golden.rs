@@ -11,8 +11,8 @@ use tachograph_core::registry::{DefaultMetrics, Descriptor, Registry};
 use tachograph_core::session::{ChunkResult, ProviderInForce, ProviderPhase, Session, SessionConfig, TickTally, Voice};
 use tachograph_core::snapshot::RegistrySnapshot;
 use tachograph_core::wire::{
-    ClientFeatures, Envelope, ErrorCode, ErrorMessage, FinalSummary, Identity, MIC, Metrics, SYSTEM, ServerMessage,
-    ServerState, SessionPhase, SessionState, Status, StatusState, StreamFrame,
+    ClientFeatures, Envelope, ErrorCode, ErrorMessage, Event, EventKind, FinalSummary, Identity, MIC, Metrics, SYSTEM,
+    ServerMessage, ServerState, SessionPhase, SessionState, Status, StatusState, StreamFrame,
 };
 
 #[cfg(target_arch = "wasm32")]
@@ -209,6 +209,7 @@ fn a_stream_frame() {
     let frame = StreamFrame {
         epoch: "e-1".into(),
         seq: 9,
+        tick: 11,
         timestamp: UNIX + 3.25,
         server: ServerState {
             version: "0.1.0".into(),
@@ -220,6 +221,7 @@ fn a_stream_frame() {
         registry: Cow::Owned(snapshot),
         sessions: vec![
             SessionState {
+                id: 4,
                 identity: identity(),
                 phase: SessionPhase::Draining,
                 age_seconds: 3.0,
@@ -229,6 +231,7 @@ fn a_stream_frame() {
                 sources: metrics(&mut bench),
             },
             SessionState {
+                id: 7,
                 identity: Identity::default(),
                 phase: SessionPhase::Streaming,
                 age_seconds: 0.1,
@@ -238,6 +241,13 @@ fn a_stream_frame() {
                 sources: Vec::new(),
             },
         ],
+        events: vec![Event {
+            timestamp: UNIX + 3.125,
+            session: Some(7),
+            session_id: None,
+            kind: EventKind::SessionStarted,
+        }],
+        events_dropped: 0,
     };
     assert_text(STREAM_FRAME, &frame);
 }
