@@ -5,6 +5,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use tachograph_core::registry::{RegisterError, Registry};
+use tachograph_core::wire::EventKind;
+use tachograph_core::wire::frame::Epoch;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -35,14 +38,19 @@ pub struct Shared {
     /// The monotonic clock.
     pub clock: Clock,
     /// Names this start of the server.
-    pub epoch: String,
+    pub epoch: Epoch,
     /// Cancelled when the server is to end.
     pub shutdown: CancellationToken,
     pub(crate) sessions: SessionTable,
     pub(crate) hub: Hub,
     /// Connections that a shutdown waits for.
     pub(crate) connections: TaskTracker,
+    /// Who may read the history at once.
+    pub(crate) history_readers: Arc<Semaphore>,
 }
+
+/// Each reads on a thread of its own.
+const HISTORY_READERS_MAX: usize = 4;
 
 impl App {
     /// A server that does not listen yet.
@@ -65,18 +73,26 @@ impl App {
         options.session.fallback = providers.fallback.is_some();
         let registry = Registry::new();
         Ok(Self(Arc::new(Shared {
-            options,
             providers,
             simulated,
             metrics: ServerMetrics::register(&registry)?,
-            hub: Hub::new(&registry),
+            hub: Hub::new(&registry, options.history),
+            options,
             registry,
             clock: Clock::start(),
-            epoch: Uuid::new_v4().to_string(),
+            epoch: Epoch::from_bytes(Uuid::new_v4().into_bytes()),
             shutdown: CancellationToken::new(),
             sessions: SessionTable::default(),
             connections: TaskTracker::new(),
+            history_readers: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
         })))
+    }
+
+    /// Tells all who look of something that happened now.
+    pub(crate) fn tell(&self, session: Option<u64>, session_id: Option<&str>, kind: EventKind) {
+        if !self.hub.events.push(session, session_id, kind) {
+            self.metrics.events_dropped.inc();
+        }
     }
 }
 

@@ -16,6 +16,14 @@ pub(crate) enum ApiError {
     NotAWebSocket,
     /// The body is not what the address takes.
     InvalidBody(&'static str),
+    /// The query is not what the address takes.
+    InvalidQuery(&'static str),
+    /// There are as many different subscriptions as there may be.
+    TooManySubscriptions,
+    /// As many read the history as may at once.
+    Busy,
+    /// There is no frame yet.
+    NotYet,
     /// The server has no simulated provider.
     NotSimulated,
 }
@@ -42,6 +50,16 @@ impl IntoResponse for ApiError {
                 (StatusCode::UPGRADE_REQUIRED, "not_a_websocket", "open a WebSocket at this address")
             }
             Self::InvalidBody(message) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", message),
+            Self::InvalidQuery(message) => (StatusCode::BAD_REQUEST, "invalid_query", message),
+            Self::TooManySubscriptions => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_subscriptions",
+                "too many different filters are in use; ask for everything, or for what others ask for",
+            ),
+            Self::Busy => {
+                (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many read the history at once; try again in a moment")
+            }
+            Self::NotYet => (StatusCode::SERVICE_UNAVAILABLE, "not_yet", "the first tick is not over; try again"),
             Self::NotSimulated => {
                 (StatusCode::NOT_FOUND, "not_simulated", "start the server with --provider simulated to rehearse")
             }

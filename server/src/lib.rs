@@ -33,6 +33,7 @@ mod session;
 pub use app::{App, Shared};
 pub use clock::Clock;
 pub use http::router;
+pub use hub::HistoryLimits;
 pub use metrics::ServerMetrics;
-pub use options::{Options, TickHook};
+pub use options::{CollectHook, Options, TickHook};
 pub use serve::serve;

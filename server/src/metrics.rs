@@ -33,6 +33,24 @@ pub struct ServerMetrics {
     pub viewers: Gauge,
     /// Frames that a viewer did not get because it was slower than the tick.
     pub viewer_frames_skipped: Counter,
+    /// Viewers cut off because they took nothing for 30 s.
+    pub viewers_cut_off: Counter,
+    /// Streams written beside the whole one: filtered, or as JSON.
+    pub subscriptions: Gauge,
+    /// Subscriptions refused because there were too many different ones.
+    pub subscriptions_refused: Counter,
+    /// Events that there was no room for.
+    pub events_dropped: Counter,
+    /// Bytes of the newest frame.
+    pub frame_bytes: Gauge,
+    /// Bytes that the history holds.
+    pub history_bytes: Gauge,
+    /// Frames that the history holds.
+    pub history_frames: Gauge,
+    /// Frames that the history let go because they were too old or too much.
+    pub history_frames_let_go: Counter,
+    /// How long the newest tick took: collecting, encoding, handing over.
+    pub tick_seconds: Gauge,
     /// Server ticks skipped because the next one was due already.
     pub ticks_missed: Counter,
     /// Collectors of the server's tick that failed and were restarted.
@@ -70,6 +88,22 @@ impl ServerMetrics {
             )?,
             viewers: gauge(Descriptor::new("tachograph_viewers", "Pages connected"))?,
             viewer_frames_skipped: counter("tachograph_viewer_frames_skipped", "Frames that slow viewers did not get")?,
+            viewers_cut_off: counter(
+                "tachograph_viewers_cut_off",
+                "Viewers cut off because they took nothing for 30 s",
+            )?,
+            subscriptions: gauge(Descriptor::new("tachograph_subscriptions", "Streams written filtered or as JSON"))?,
+            subscriptions_refused: counter("tachograph_subscriptions_refused", "Subscriptions refused as too many")?,
+            events_dropped: counter("tachograph_events_dropped", "Events that there was no room for")?,
+            frame_bytes: gauge(Descriptor::new("tachograph_frame_bytes", "Size of the newest frame").unit("bytes"))?,
+            history_bytes: gauge(Descriptor::new("tachograph_history_bytes", "What the history holds").unit("bytes"))?,
+            history_frames: gauge(Descriptor::new("tachograph_history_frames", "Frames that the history holds"))?,
+            history_frames_let_go: counter("tachograph_history_frames_let_go", "Frames too old or too much to keep")?,
+            tick_seconds: gauge(
+                Descriptor::new("tachograph_tick_seconds", "How long the newest tick took")
+                    .unit("s")
+                    .aggregation(Aggregation::Max),
+            )?,
             ticks_missed: counter("tachograph_ticks_missed", "Server ticks skipped as too late")?,
             collector_restarts: counter(
                 "tachograph_collector_restarts",

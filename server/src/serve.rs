@@ -2,12 +2,16 @@ use std::io;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::app::App;
 use crate::{http, hub};
 
+/// What the system holds for a connection whose other end does not read, so that a slow viewer is noticed
+/// and costs little; the system may double it.
+const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// How long a shutdown waits for connections to end by themselves.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
 
@@ -20,8 +24,9 @@ pub async fn serve(listener: TcpListener, app: App) -> io::Result<()> {
     let _collector = hub::start(&app);
     // A frame a second is small: it must not wait for more.
     let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "a connection sends with delay");
+        let bounded = SockRef::from(&*socket).set_send_buffer_size(SEND_BUFFER_BYTES);
+        if let Err(error) = socket.set_nodelay(true).and(bounded) {
+            tracing::debug!(%error, "a connection sends with delay, or buffers as much as the system likes");
         }
     });
     let server =

@@ -12,6 +12,9 @@ use tachograph_core::session::Level;
 use tachograph_core::snapshot::Value as SeriesValue;
 use tachograph_core::wire::StreamFrame;
 use tachograph_tests::{Failure, Server, program, speech};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// Everything that the page shows of one frame, read in one go.
@@ -22,9 +25,15 @@ const READ_PAGE: &str = r#"
         state: document.querySelector('[data-testid="connection-state"]')?.dataset.state ?? "none",
         seq: frame?.dataset.seq ?? null,
         epoch: frame?.dataset.epoch ?? null,
+        held: Number(frame?.dataset.held ?? 0),
+        missing: Number(frame?.dataset.missing ?? 0),
+        restarts: Number(frame?.dataset.restarts ?? 0),
+        events: all('[data-testid="event"]').map((event) => [event.dataset.event, event.dataset.session]),
         rows: all('[data-testid="source-row"]').map((row) => ({
             session: row.dataset.session,
             source: row.dataset.source,
+            // The tick at which its first line begins; the newest one is 299.
+            begins: Number(row.querySelector('.sparkline .line')?.getAttribute('d')?.match(/^M(\d+)/)?.[1] ?? 300),
             figures: Object.fromEntries([...row.querySelectorAll('[data-figure]')]
                 .map((cell) => [cell.dataset.figure, cell.dataset.value])),
         })),
@@ -103,6 +112,47 @@ impl Drop for Browser {
     }
 }
 
+/// A network between browser and server that can be cut.
+struct Wire {
+    address: String,
+    sound: watch::Sender<bool>,
+}
+
+impl Wire {
+    async fn to(server: &str) -> Result<Self, Failure> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?.to_string();
+        let (sound, is_sound) = watch::channel(true);
+        let server = server.to_owned();
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                if *is_sound.borrow() {
+                    tokio::spawn(carry(near, server.clone(), is_sound.clone()));
+                }
+            }
+        });
+        Ok(Self { address, sound })
+    }
+
+    /// Ends all connections, and lets no other one through.
+    fn cut(&self) {
+        self.sound.send_replace(false);
+    }
+
+    fn mend(&self) {
+        self.sound.send_replace(true);
+    }
+}
+
+/// Carries a connection until it ends or is cut.
+async fn carry(mut near: TcpStream, server: String, mut is_sound: watch::Receiver<bool>) {
+    let Ok(mut far) = TcpStream::connect(server).await else { return };
+    tokio::select! {
+        _ended = copy_bidirectional(&mut near, &mut far) => {}
+        _cut = is_sound.wait_for(|sound| !sound) => {}
+    }
+}
+
 fn rows(page: &Value) -> &[Value] {
     page["rows"].as_array().map_or(&[], Vec::as_slice)
 }
@@ -140,10 +190,57 @@ async fn the_demo_moves_within_3_s_goes_stale_within_3_s_and_comes_back_by_itsel
     assert_eq!(rows(&stale).len(), 3, "the last figures stay, marked as old");
 
     let _again = Server::start_at(&address, "demo", &[])?;
-    let back =
-        browser.until(Duration::from_secs(20), |page| page["state"] == "live" && page["epoch"] != stale["epoch"]);
-    back.await?;
+    let is_back = |page: &Value| page["state"] == "live" && page["epoch"] != stale["epoch"];
+    let back = browser.until(Duration::from_secs(20), is_back).await?;
+    assert_eq!(back["restarts"], 1);
+    assert!(has_event(&back, "restarted", "server"), "{}", back["events"]);
     browser.end().await
+}
+
+fn has_event(page: &Value, event: &str, session: &str) -> bool {
+    page["events"].as_array().is_some_and(|events| events.iter().any(|told| *told == json!([event, session])))
+}
+
+#[tokio::test]
+async fn a_page_that_is_opened_late_shows_what_was_before() -> Result<(), Failure> {
+    const BEFORE: u64 = 20;
+    let server = Server::start("demo", &[])?;
+    sleep(Duration::from_secs(BEFORE)).await;
+    let browser = Browser::start().await?;
+    browser.client.goto(&format!("http://{}/", server.address)).await?;
+    let drawn = |page: &Value| {
+        rows(page).len() == 3 && rows(page).iter().all(|row| row["begins"].as_u64() <= Some(300 - (BEFORE - 5)))
+    };
+    let page = browser.until(Duration::from_secs(1), drawn).await?;
+    assert!(has_event(&page, "session_started", "demo-meeting"), "{}", page["events"]);
+    let whole = browser.until(Duration::from_secs(3), |page| seq(page) >= BEFORE).await?;
+    assert_nothing_missing(&whole);
+    browser.end().await
+}
+
+#[tokio::test]
+async fn a_page_whose_connection_was_cut_gets_what_it_missed() -> Result<(), Failure> {
+    let server = Server::start("demo", &[])?;
+    let wire = Wire::to(&server.address).await?;
+    let browser = Browser::start().await?;
+    browser.client.goto(&format!("http://{}/", wire.address)).await?;
+    browser.until(Duration::from_secs(8), |page| page["state"] == "live" && seq(page) >= 3).await?;
+
+    wire.cut();
+    let lost = browser.until(Duration::from_secs(3), |page| page["state"] == "reconnecting").await?;
+    sleep(Duration::from_secs(5)).await;
+    wire.mend();
+    let back = browser.until(Duration::from_secs(12), |page| page["state"] == "live").await?;
+    assert!(seq(&back) >= seq(&lost) + 5, "{} after {}", seq(&back), seq(&lost));
+    assert_nothing_missing(&back);
+    let later = browser.until(Duration::from_secs(3), |page| seq(page) > seq(&back)).await?;
+    assert_nothing_missing(&later);
+    browser.end().await
+}
+
+/// Of a server that was watched from its first frame, each frame is there once.
+fn assert_nothing_missing(page: &Value) {
+    assert_eq!((&page["held"], &page["missing"], &page["restarts"]), (&json!(seq(page)), &json!(0), &json!(0)));
 }
 
 /// Follows the page for five frames: none is left out, and every source's figures move with each.

@@ -10,17 +10,17 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use tachograph_core::time::Moment;
-use tachograph_core::wire::StreamFrame;
+use tachograph_core::wire::frame::{FrameError, Request};
 
-use crate::state::{Connection, Labels, RowKey, STALE_AFTER, Series, Session, SourceView, Store};
-use crate::transport::Listener;
+use crate::state::{Connection, Labels, Noted, RowKey, STALE_AFTER, Series, Session, SessionKey, SourceView, Store};
+use crate::transport::{Feed, Listener};
 
-/// Handles to all signals of the page. A frame changes one of them, once.
+/// Handles to all signals of the page. A message changes one of them, once.
 #[derive(Clone, Copy)]
 pub struct Signals {
-    store: RwSignal<Store>,
-    /// The frames that the store took; what readers of the store subscribe to.
-    frames: Memo<u64>,
+    feed: RwSignal<Feed>,
+    /// How often the store showed something new; what its readers subscribe to.
+    shown: Memo<u64>,
     in_sight: RwSignal<bool>,
     connection: RwSignal<Connection>,
     now: RwSignal<Moment>,
@@ -30,10 +30,10 @@ pub struct Signals {
 
 impl Default for Signals {
     fn default() -> Self {
-        let store = RwSignal::default();
+        let feed = RwSignal::default();
         Self {
-            store,
-            frames: frames_of(store),
+            feed,
+            shown: shown_of(feed),
             in_sight: RwSignal::new(true),
             connection: RwSignal::default(),
             now: RwSignal::default(),
@@ -44,12 +44,21 @@ impl Default for Signals {
 }
 
 impl Listener for Signals {
-    fn frame(&mut self, frame: StreamFrame, now: Moment) -> bool {
-        let take = |store: &mut Store| {
-            let news = store.take(frame, now);
-            (news, news)
+    fn request(&self) -> Request {
+        self.feed.with_untracked(Feed::request)
+    }
+
+    fn has_hole(&self) -> bool {
+        self.feed.with_untracked(Feed::has_hole)
+    }
+
+    fn message(&mut self, message: &[u8], now: Moment) -> Result<u64, FrameError> {
+        let take = |feed: &mut Feed| {
+            let before = feed.store().shown();
+            let taken = feed.take(message, now);
+            (feed.store().shown() > before, taken)
         };
-        self.store.try_maybe_update(take).unwrap_or(false)
+        self.feed.try_maybe_update(take).unwrap_or(Ok(0))
     }
 
     fn unreadable(&mut self) {
@@ -58,6 +67,7 @@ impl Listener for Signals {
 
     fn connection(&mut self, connection: Connection, now: Moment) {
         self.now.set(now);
+        self.feed.try_maybe_update(|feed| (feed.show(now), ()));
         if self.connection.get_untracked() != connection {
             self.connection.set(connection);
         }
@@ -70,6 +80,14 @@ impl Listener for Signals {
         }
         hurried
     }
+
+    fn measure(&mut self) {
+        self.feed.update_untracked(Feed::measure);
+    }
+
+    fn measured(&mut self) -> Vec<u64> {
+        self.feed.try_update_untracked(Feed::measured).unwrap_or_default()
+    }
 }
 
 impl Signals {
@@ -77,7 +95,7 @@ impl Signals {
     /// many of.
     #[must_use]
     pub fn branch(self) -> Self {
-        Self { frames: frames_of(self.store), in_sight: RwSignal::new(self.in_sight.get_untracked()), ..self }
+        Self { shown: shown_of(self.feed), in_sight: RwSignal::new(self.in_sight.get_untracked()), ..self }
     }
 
     /// Notes whether this part of the page can be seen.
@@ -90,9 +108,14 @@ impl Signals {
         self.boxed(Arc::new(read))
     }
 
+    /// An event as it is noted.
+    pub fn event(self, number: u64) -> Option<Noted> {
+        self.feed.with_untracked(|feed| feed.store().events().get(number).cloned())
+    }
+
     /// Anything read from a session; the default once it is forgotten.
-    pub fn session<T: Default + Send + Sync + 'static>(self, id: u64, read: fn(&Session) -> T) -> Signal<T> {
-        self.read(move |store| store.session(id).map(read).unwrap_or_default())
+    pub fn session<T: Default + Send + Sync + 'static>(self, key: SessionKey, read: fn(&Session) -> T) -> Signal<T> {
+        self.read(move |store| store.session(key).map(read).unwrap_or_default())
     }
 
     /// Anything read from a source; the default once it is forgotten.
@@ -138,7 +161,7 @@ impl Signals {
     /// Anything read from how old the figures are, in whole seconds, while that is worth telling.
     pub fn staleness<T: Send + Sync + 'static>(self, read: fn(Option<u64>) -> T) -> Signal<T> {
         Signal::derive(move || {
-            let age = self.store.with(|store| store.age(self.now.get()));
+            let age = self.feed.with(|feed| feed.store().age(self.now.get()));
             read((age > STALE_AFTER).then_some(age.as_secs()))
         })
     }
@@ -151,12 +174,12 @@ impl Signals {
     fn boxed<T: Send + Sync + 'static>(self, read: Arc<dyn Fn(&Store) -> T + Send + Sync>) -> Signal<T> {
         Signal::derive(move || {
             // Read, not only tracked: a memo that nobody reads does not follow the store.
-            self.frames.get();
-            self.store.with_untracked(|store| read(store))
+            self.shown.get();
+            self.feed.with_untracked(|feed| read(feed.store()))
         })
     }
 }
 
-fn frames_of(store: RwSignal<Store>) -> Memo<u64> {
-    Memo::new(move |_| store.with(Store::frames))
+fn shown_of(feed: RwSignal<Feed>) -> Memo<u64> {
+    Memo::new(move |_| feed.with(|feed| feed.store().shown()))
 }

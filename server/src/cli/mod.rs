@@ -1,11 +1,14 @@
 //! The command line.
 
+mod address;
 mod audio_file;
 mod client;
 mod demo;
 mod log;
+mod rehearsal;
 mod run_server;
 mod stream;
+mod tail;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,6 +32,8 @@ enum Command {
     Serve(run_server::ServeArgs),
     /// Play WAV files to a server in real time, as live sessions.
     Stream(stream::StreamArgs),
+    /// Show a server's stream in the terminal, or a recorded one.
+    Tail(tail::TailArgs),
     /// Run the server with two looping sessions of recorded speech, to look around.
     Demo(run_server::ServeArgs),
 }
@@ -46,6 +51,8 @@ enum CliError {
     Audio(#[from] audio_file::AudioError),
     #[error("{0}")]
     Client(#[from] client::ClientError),
+    #[error("{0}")]
+    Tail(#[from] tail::TailError),
     #[error("{failed} of {all} sessions failed")]
     Sessions { failed: usize, all: usize },
 }
@@ -97,6 +104,7 @@ async fn dispatch(command: Command, stop: CancellationToken) -> Result<(), CliEr
     match command {
         Command::Serve(args) => run_server::serve(args, stop, |_| {}).await,
         Command::Stream(args) => stream::run(args, stop).await,
+        Command::Tail(args) => tail::run(args, stop).await,
         Command::Demo(args) => demo::run(args, stop).await,
     }
 }

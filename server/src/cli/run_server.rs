@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, print_line};
+use super::{CliError, print_line, rehearsal};
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
-use crate::{App, Options, serve as serve_app};
+use crate::{App, HistoryLimits, Options, serve as serve_app};
 
 /// After a signal the process ends within 10 s, even if nothing else in it gets to run.
 const WATCHDOG: Duration = Duration::from_millis(9_800);
@@ -54,6 +54,21 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TACHOGRAPH_MAX_SOURCES", default_value = "2", value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=16))]
     max_sources: u32,
+
+    /// How long the past is kept for viewers, in minutes: 1 to 1440.
+    #[arg(long, env = "TACHOGRAPH_HISTORY_MINUTES", default_value = "60", value_name = "MINUTES",
+          value_parser = clap::value_parser!(u32).range(1..=1440))]
+    history_minutes: u32,
+
+    /// The most memory that it takes, in MB: 1 to 16384. What is older goes first.
+    #[arg(long, env = "TACHOGRAPH_HISTORY_MEGABYTES", default_value = "64", value_name = "MB",
+          value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    history_megabytes: u32,
+
+    /// Fill the registry with so many more series that change each second, to see how all bears them.
+    #[arg(long, env = "TACHOGRAPH_REHEARSE_SERIES", default_value = "0", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(0..=200_000))]
+    rehearse_series: u32,
 
     /// Keep full quality whatever the load; figures then carry no degrade level.
     #[arg(long, env = "TACHOGRAPH_NO_LADDER", value_parser = FalseyValueParser::new())]
@@ -109,6 +124,10 @@ impl ServeArgs {
     fn options(&self) -> Options {
         let mut options = Options {
             sessions_max: self.max_sessions as usize,
+            history: HistoryLimits {
+                span: Duration::from_secs(u64::from(self.history_minutes) * 60),
+                bytes: self.history_megabytes as usize * 1_000_000,
+            },
             chunk_timeout: Duration::from_secs(self.chunk_timeout_seconds),
             ..Options::default()
         };
@@ -131,6 +150,7 @@ pub(super) async fn serve(
     let address = listener.local_addr().map_err(listen_error)?;
     print_line(format_args!("listening on http://{address}"));
     ready(address);
+    rehearsal::begin(&app, args.rehearse_series)?;
     let shutdown = app.shutdown.clone();
     tokio::spawn(async move {
         stop.cancelled().await;

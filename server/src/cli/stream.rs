@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::address::socket_url;
 use super::audio_file;
 use super::client::{Playback, Watcher};
 use super::run_server::parse_within;
@@ -54,14 +55,8 @@ fn parse_source(text: &str) -> Result<SourceName, String> {
     SourceName::parse(text).map_err(|_| "1 to 32 of a-z, 0-9, _ and -".into())
 }
 
-/// The endpoint at a server's address.
 fn parse_url(text: &str) -> Result<String, String> {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-    if !matches!(scheme, "http" | "ws") {
-        return Err("must be an address such as http://127.0.0.1:7117".into());
-    }
-    let rest = rest.trim_end_matches('/').trim_end_matches(ENDPOINT);
-    if rest.is_empty() { Err("the host is missing".into()) } else { Ok(format!("ws://{rest}{ENDPOINT}")) }
+    socket_url(text, ENDPOINT)
 }
 
 /// Plays the files, then prints the receipts.

@@ -2,11 +2,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::hub;
 use crate::provider::{Fault, SimulatedControl};
 
 /// The process lives.
@@ -23,10 +25,12 @@ pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, &'static str)
     }
 }
 
-/// The newest frame, the same bytes that viewers got.
-pub(super) async fn snapshot(State(app): State<App>) -> impl IntoResponse {
+/// The newest frame in the stream's plain form.
+pub(super) async fn snapshot(State(app): State<App>) -> Result<Response, ApiError> {
+    let newest = spawn_blocking(move || hub::newest_plain(&app).and_then(|frame| serde_json::to_vec(&frame).ok()));
+    let json = newest.await.ok().flatten().ok_or(ApiError::NotYet)?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (headers, String::from(app.hub.newest().text.as_str()))
+    Ok((headers, json).into_response())
 }
 
 /// What the simulated provider does.

@@ -1,59 +1,120 @@
-//! The server's tick: once a second the state of everything, encoded once for all who look.
+//! The server's tick: once a second the state of everything, encoded once for all who look, and kept for
+//! those who come later.
 
+mod channel;
+mod cursor;
+mod events;
+mod form;
+mod history;
+mod relay;
+mod subscription;
 mod viewer;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tachograph_core::registry::{Collector, Registry};
 use tachograph_core::time::Schedule;
-use tachograph_core::wire::{ServerState, StreamFrame, rounded};
-use tokio::sync::watch;
+use tachograph_core::wire::frame::{Decoder, Encoder, Extent, ServerFigures, Tick};
+use tachograph_core::wire::{Event, EventKind, SessionState, StreamFrame, rounded};
 use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::App;
 use crate::clock::unix_seconds;
+use crate::error::ApiError;
 
-pub(crate) use viewer::view;
+pub(crate) use channel::{Batch, Channel};
+pub(crate) use cursor::Cursor;
+pub(crate) use events::EventLog;
+pub(crate) use form::{Form, gap_line};
+pub(crate) use history::Entry;
+pub use history::HistoryLimits;
+pub(crate) use relay::Wanted;
+pub(crate) use subscription::{Subscription, parse_span};
+pub(crate) use viewer::{Viewer, view};
 
 const TICK: Duration = Duration::from_secs(1);
+/// A reader that comes has to take in fewer frames than this before it is up to date.
+const KEYFRAME_EVERY_MAX: u64 = 60;
+/// Of a short past, or a small one, there are so many parts to begin with.
+const KEYFRAMES_MIN: u64 = 4;
 
-/// The newest frame, for all who look: a slow one skips to it.
+/// The stream: its newest frame, its past, and who writes it.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    newest: watch::Sender<Encoded>,
-    /// Keeps the memory of its snapshot from tick to tick.
-    collector: Mutex<Collector>,
+    pub(crate) events: EventLog,
+    whole: Arc<Channel>,
+    relays: relay::Relays,
+    collector: Mutex<Collecting>,
 }
 
-/// A frame as it goes out; clones share the text.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Encoded {
-    /// How many frames there were before; unlike a tick's number it skips nothing.
-    pub(crate) index: u64,
-    pub(crate) text: Utf8Bytes,
+/// What keeps its memory from tick to tick.
+#[derive(Debug)]
+struct Collecting {
+    collector: Collector,
+    encoder: Encoder,
+    sessions: Vec<SessionState>,
+    events: Vec<Event>,
+    events_dropped: u64,
+    /// How much of the schema readers that come can be given.
+    described: Extent,
+    keyframe_seq: Option<u64>,
+    /// Of the frames since.
+    bytes_since_keyframe: usize,
 }
 
 impl Hub {
-    pub(crate) fn new(registry: &Registry) -> Self {
-        Self { newest: watch::Sender::new(Encoded::default()), collector: Mutex::new(registry.collector()) }
+    pub(crate) fn new(registry: &Registry, history: HistoryLimits) -> Self {
+        let collecting = Collecting {
+            collector: registry.collector(),
+            encoder: Encoder::new(),
+            sessions: Vec::new(),
+            events: Vec::new(),
+            events_dropped: 0,
+            described: Extent::default(),
+            keyframe_seq: None,
+            bytes_since_keyframe: 0,
+        };
+        Self {
+            events: EventLog::default(),
+            whole: Arc::new(Channel::new(history)),
+            relays: relay::Relays::default(),
+            collector: Mutex::new(collecting),
+        }
     }
 
-    pub(crate) fn newest(&self) -> Encoded {
-        self.newest.borrow().clone()
+    /// The stream of everything.
+    pub(crate) fn whole(&self) -> &Arc<Channel> {
+        &self.whole
     }
+}
 
-    fn publish(&self, text: String) {
-        self.newest.send_modify(|newest| *newest = Encoded { index: newest.index + 1, text: text.into() });
+/// A reader of what `wanted` says.
+pub(crate) fn open(app: &App, subscription: &Subscription, form: Form) -> Result<Cursor, ApiError> {
+    let Subscription { request, filter } = subscription;
+    if filter.is_everything() && form == Form::Binary {
+        return Ok(Cursor::open(&app.hub.whole, app.epoch, *request));
     }
+    let wanted = Wanted { filter: filter.clone(), form };
+    let relay = app.hub.relays.channel(app, &wanted)?;
+    Ok(Cursor::open_relayed(&app.hub.whole, relay, app.epoch, *request, &wanted))
+}
 
-    fn subscribe(&self) -> watch::Receiver<Encoded> {
-        self.newest.subscribe()
-    }
+/// The newest frame in the stream's plain form; None before the first one.
+pub(crate) fn newest_plain(app: &App) -> Option<StreamFrame<'static>> {
+    let parts = app.hub.whole.with_history(|history| {
+        let begin = history.keyframe_for(u64::MAX)?;
+        let frames = history.from(begin.seq + 1).map(|entry| entry.frame.clone());
+        let parts: Vec<Bytes> = [history.schema(), begin.keyframe.clone()?].into_iter().chain(frames).collect();
+        Some(parts)
+    })?;
+    let mut decoder = Decoder::default();
+    let read = parts.iter().try_for_each(|part| decoder.decode(part).map(drop));
+    read.inspect_err(|error| tracing::error!(%error, "the newest frame cannot be read")).ok()?;
+    Some(decoder.state().to_plain(app.epoch, env!("CARGO_PKG_VERSION")))
 }
 
 /// Keeps the collector running until the server ends; the first frame is there on return.
@@ -73,6 +134,7 @@ async fn supervise(app: App, schedule: Arc<Mutex<Schedule>>) {
         }
         tracing::error!("the collector failed and is restarted");
         app.metrics.collector_restarts.inc();
+        app.tell(None, None, EventKind::CollectorRestarted);
     }
 }
 
@@ -95,32 +157,79 @@ fn poll(app: &App, schedule: &mut Schedule) -> Option<(u64, Duration)> {
     Some((tick, schedule.lag(tick, now)))
 }
 
-fn publish(app: &App, seq: u64, lag: Duration) {
+fn publish(app: &App, tick: u64, lag: Duration) {
+    let begun = app.clock.now();
     app.metrics.tick_lag_seconds.set(lag.as_secs_f64());
-    match encode(app, seq, lag) {
-        Ok(text) => app.hub.publish(text),
-        Err(error) => tracing::error!(%error, "a frame could not be encoded"),
+    if let Some(hook) = &app.options.collect_hook {
+        hook(tick);
     }
+    let (entry, schema) = app.hub.collector.lock().encode(app, tick, lag);
+    app.metrics.frame_bytes.set(entry.frame.len() as f64);
+    app.metrics.history_frames_let_go.add(app.hub.whole.publish(entry, schema));
+    let (bytes, frames) = app.hub.whole.with_history(|history| (history.bytes(), history.len()));
+    app.metrics.history_bytes.set(bytes as f64);
+    app.metrics.history_frames.set(frames as f64);
+    app.metrics.tick_seconds.set(app.clock.now().since(begun).as_secs_f64());
 }
 
-fn encode(app: &App, seq: u64, lag: Duration) -> serde_json::Result<String> {
-    let (now, timestamp) = (app.clock.now(), unix_seconds());
-    let mut collector = app.hub.collector.lock();
-    let registry = collector.collect_timed((timestamp * 1_000.0) as u64, || app.clock.now());
-    app.metrics.registry.update(registry);
-    let frame = StreamFrame {
-        epoch: app.epoch.clone(),
-        seq,
-        timestamp: rounded(timestamp, 3),
-        server: ServerState {
-            version: env!("CARGO_PKG_VERSION").into(),
-            uptime_seconds: rounded(now.since(Default::default()).as_secs_f64(), 1),
+impl Collecting {
+    /// The tick's frame, and the schema where there is more of it than before.
+    fn encode(&mut self, app: &App, tick: u64, lag: Duration) -> (Entry, Option<Bytes>) {
+        let (now, wall_ms) = (app.clock.now(), rounded(unix_seconds() * 1_000.0, 0) as u64);
+        // What a tick took that failed, the next one tells.
+        let (events, dropped) = app.hub.events.take();
+        self.events.extend(events);
+        self.events_dropped += dropped;
+        self.sessions.clear();
+        let timestamp = wall_ms as f64 / 1_000.0;
+        self.sessions.extend(app.sessions.all().iter().map(|session| session.state(now, timestamp)));
+        let registry = self.collector.collect_timed(wall_ms, || app.clock.now());
+        app.metrics.registry.update(registry);
+        let server = ServerFigures {
             viewers: app.metrics.viewers.value() as u64,
             tick_lag_ms: rounded(lag.as_secs_f64() * 1_000.0, 1),
             ticks_missed: app.metrics.ticks_missed.value(),
-        },
-        registry: Cow::Borrowed(registry),
-        sessions: app.sessions.all().iter().map(|session| session.state(now, timestamp)).collect(),
-    };
-    serde_json::to_string(&frame)
+        };
+        let mut frame = Vec::new();
+        let input = Tick {
+            tick,
+            monotonic_us: now.as_nanos() / 1_000,
+            wall_ms,
+            server,
+            registry,
+            sessions: &self.sessions,
+            events: &self.events,
+            events_dropped: self.events_dropped,
+        };
+        self.encoder.encode(&input, &mut frame);
+        self.events.clear();
+        self.events_dropped = 0;
+        self.entry(app, frame.into())
+    }
+
+    fn entry(&mut self, app: &App, frame: Bytes) -> (Entry, Option<Bytes>) {
+        let state = self.encoder.state();
+        let (head, extent) = (state.head(), state.extent());
+        let schema = (extent != self.described).then(|| {
+            let mut schema = Vec::new();
+            self.encoder.write_schema(&mut schema);
+            schema.into()
+        });
+        self.described = extent;
+        self.bytes_since_keyframe += frame.len();
+        let is_wished = app.hub.whole.takes_keyframe_wish();
+        let keyframe = (is_wished || self.is_keyframe_due(head.seq, app.options.history)).then(|| {
+            let mut keyframe = Vec::new();
+            self.encoder.write_keyframe(&mut keyframe);
+            (self.keyframe_seq, self.bytes_since_keyframe) = (Some(head.seq), 0);
+            keyframe.into()
+        });
+        (Entry { seq: head.seq, tick: head.tick, wall_ms: head.wall_ms, frame, keyframe }, schema)
+    }
+
+    fn is_keyframe_due(&self, seq: u64, limits: HistoryLimits) -> bool {
+        let every = (limits.span.as_secs() / KEYFRAMES_MIN).clamp(1, KEYFRAME_EVERY_MAX);
+        let is_much = self.bytes_since_keyframe as u64 > limits.bytes as u64 / KEYFRAMES_MIN;
+        is_much || self.keyframe_seq.is_none_or(|newest| seq - newest >= every)
+    }
 }

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use tachograph_core::instrument::Gauge;
 use tokio::time::timeout;
 
+use super::Cursor;
 use crate::app::App;
 
 /// A page that takes nothing for so long is gone.
@@ -12,53 +11,64 @@ const WRITE_MAX: Duration = Duration::from_secs(30);
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 const GOING_AWAY: u16 = 1001;
 
-/// Gives one page the newest frame at once and then each second; what a page sends is not read.
-pub(crate) async fn view(app: App, socket: WebSocket) {
-    let _viewer = Viewer::enter(&app.metrics.viewers);
-    let (mut sink, mut stream) = socket.split();
-    tokio::select! {
-        () = send_frames(&app, &mut sink) => return,
-        () = until_gone(&mut stream) => return,
-        () = app.shutdown.cancelled() => {}
-    }
-    let close = Message::Close(Some(CloseFrame { code: GOING_AWAY, reason: "server is shutting down".into() }));
-    if timeout(GOODBYE_MAX, sink.send(close)).await.is_ok_and(|sent| sent.is_ok()) {
-        let _gone_or_too_slow = timeout(GOODBYE_MAX, until_gone(&mut stream)).await;
-    }
-}
-
-/// Returns when the page cannot be written to.
-async fn send_frames(app: &App, sink: &mut (impl Sink<Message> + Unpin)) {
-    let mut frames = app.hub.subscribe();
-    frames.mark_changed();
-    let mut expected = frames.borrow().index;
-    while frames.changed().await.is_ok() {
-        let frame = frames.borrow_and_update().clone();
-        app.metrics.viewer_frames_skipped.add(frame.index.saturating_sub(expected));
-        expected = frame.index + 1;
-        if !timeout(WRITE_MAX, sink.send(Message::Text(frame.text))).await.is_ok_and(|sent| sent.is_ok()) {
-            return;
+/// Gives one page what its cursor reads; what a page sends is not read.
+pub(crate) async fn view(app: App, mut cursor: Box<Cursor>, mut socket: Box<WebSocket>) {
+    let _viewer = Viewer::enter(&app);
+    if send_frames(&app, &mut cursor, &mut socket).await == Ended::Shutdown {
+        let close = Message::Close(Some(CloseFrame { code: GOING_AWAY, reason: "server is shutting down".into() }));
+        if timeout(GOODBYE_MAX, socket.send(close)).await.is_ok_and(|sent| sent.is_ok()) {
+            let until_gone = async { while let Some(Ok(_)) = socket.recv().await {} };
+            let _gone_or_too_slow = timeout(GOODBYE_MAX, until_gone).await;
         }
     }
 }
 
-/// Reads on, so that pings are answered and a close is noticed.
-async fn until_gone(stream: &mut (impl Stream<Item = Result<Message, axum::Error>> + Unpin)) {
-    while let Some(Ok(_)) = stream.next().await {}
+#[derive(PartialEq, Eq)]
+enum Ended {
+    /// The page went, or takes nothing any more.
+    Gone,
+    Shutdown,
 }
 
-/// Counts a page for as long as it is connected.
-struct Viewer<'a>(&'a Gauge);
-
-impl<'a> Viewer<'a> {
-    fn enter(viewers: &'a Gauge) -> Self {
-        viewers.add(1.0);
-        Self(viewers)
+async fn send_frames(app: &App, cursor: &mut Cursor, socket: &mut WebSocket) -> Ended {
+    loop {
+        let batch = tokio::select! {
+            batch = cursor.next() => batch,
+            // Read on, so that pings are answered and a close is noticed.
+            received = socket.recv() => match received {
+                Some(Ok(_)) => continue,
+                Some(Err(_)) | None => return Ended::Gone,
+            },
+            () = app.shutdown.cancelled() => return Ended::Shutdown,
+        };
+        app.metrics.viewer_frames_skipped.add(batch.skipped);
+        let sent = tokio::select! {
+            sent = timeout(WRITE_MAX, socket.send(Message::Binary(batch.bytes))) => sent,
+            () = app.shutdown.cancelled() => return Ended::Shutdown,
+        };
+        match sent {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Ended::Gone,
+            Err(_too_long) => {
+                app.metrics.viewers_cut_off.inc();
+                return Ended::Gone;
+            }
+        }
     }
 }
 
-impl Drop for Viewer<'_> {
+/// Counts a viewer for as long as it is connected.
+pub(crate) struct Viewer(App);
+
+impl Viewer {
+    pub(crate) fn enter(app: &App) -> Self {
+        app.metrics.viewers.add(1.0);
+        Self(app.clone())
+    }
+}
+
+impl Drop for Viewer {
     fn drop(&mut self) {
-        self.0.add(-1.0);
+        self.0.metrics.viewers.add(-1.0);
     }
 }

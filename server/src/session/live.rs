@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tachograph_core::session::{Chunk, ChunkResult, Level, ProviderInForce, ProviderPhase, Session, TickTally};
 use tachograph_core::time::{Moment, Schedule};
 use tachograph_core::wire::{
-    DecodeError, ErrorCode, ErrorMessage, FinalSummary, Identity, Receipt, ServerMessage, SessionPhase, SessionState,
-    SourceName, SourceReceipt, Start, Status, StatusState, Tally, rounded,
+    DecodeError, ErrorCode, ErrorMessage, EventKind, FinalSummary, Identity, Receipt, ServerMessage, SessionPhase,
+    SessionState, SourceName, SourceReceipt, Start, Status, StatusState, Tally, rounded,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -74,7 +74,8 @@ impl LiveSession {
             })
         };
         let session = app.sessions.enter(app.options.sessions_max, make)?;
-        session.tell(Status {
+        session.report(EventKind::SessionStarted);
+        session.send(Status {
             client_features: Some(start.client_features),
             ..Status::new(StatusState::Streaming, "Streaming")
         });
@@ -157,7 +158,18 @@ impl LiveSession {
         result
     }
 
+    /// Tells the client, and all who look.
     pub(super) fn tell(&self, status: Status) {
+        self.report(EventKind::Status(status.clone()));
+        self.send(status);
+    }
+
+    /// Tells all who look.
+    fn report(&self, kind: EventKind) {
+        self.app.tell(Some(self.key), self.identity.session_id.as_deref(), kind);
+    }
+
+    fn send(&self, status: Status) {
         tracing::info!(
             state = ?status.state,
             source = status.source.map(field::display),
@@ -171,7 +183,9 @@ impl LiveSession {
 
     /// Tells of a fault that is not the client's.
     pub(super) fn tell_fault(&self, code: ErrorCode, message: &'static str) {
-        self.outbox.push(ServerMessage::Error(ErrorMessage { code, message: message.into(), fatal: false }));
+        let fault = ErrorMessage { code, message: message.into(), fatal: false };
+        self.report(EventKind::Fault(fault.clone()));
+        self.outbox.push(ServerMessage::Error(fault));
     }
 
     // ---- ticks
@@ -228,6 +242,7 @@ impl LiveSession {
         let TickTally { sent, conflated, missed } = self.tick_tally();
         let tick = self.ticks.lock().schedule.newest();
         SessionState {
+            id: self.key,
             identity: self.identity.clone(),
             phase: if self.draining.is_cancelled() { SessionPhase::Draining } else { SessionPhase::Streaming },
             age_seconds: rounded(now.since(self.started).as_secs_f64(), 1),
@@ -269,6 +284,7 @@ impl LiveSession {
             model.end(self.identity.clone(), self.tick_tally(), self.app.clock.now())
         };
         self.app.sessions.leave(self.key);
+        self.report(EventKind::SessionEnded);
         log_receipt(&receipt);
         receipt
     }

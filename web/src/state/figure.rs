@@ -2,7 +2,7 @@ use tachograph_core::session::Level;
 use tachograph_core::wire::Metrics;
 
 use super::format::{bytes, count, millis, percent, seconds};
-use super::{Sample, SourceView};
+use super::{Column, SourceView};
 
 /// A figure of a source: a column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,19 +123,14 @@ impl Figure {
         }
     }
 
-    /// Whether it has a sparkline.
-    pub fn is_drawn(self) -> bool {
-        !matches!(self, Self::Level | Self::Voice | Self::Received)
-    }
-
-    /// What a sparkline draws of one tick.
-    pub fn drawn(self, sample: &Sample) -> Option<f32> {
+    /// What its sparkline draws, if it has one.
+    pub fn column(self) -> Option<Column> {
         match self {
-            Self::Fill => Some(sample.fill),
-            Self::Backlog => Some(sample.backlog),
-            Self::Inference => Some(sample.inference),
-            Self::Realtime => Some(sample.realtime),
-            Self::Drops => Some(sample.drops),
+            Self::Fill => Some(Column::Fill),
+            Self::Backlog => Some(Column::Backlog),
+            Self::Inference => Some(Column::Inference),
+            Self::Realtime => Some(Column::Realtime),
+            Self::Drops => Some(Column::Drops),
             Self::Level | Self::Voice | Self::Received => None,
         }
     }
@@ -174,8 +169,8 @@ impl Figure {
     }
 
     fn peak(self, source: &SourceView) -> f32 {
-        let values = source.history.ticks().filter_map(|tick| self.drawn(tick?));
-        values.fold(0.0, f32::max)
+        let values = self.column().map(|column| source.history.values(column));
+        values.into_iter().flatten().map(|(_, value)| value).fold(0.0, f32::max)
     }
 }
 
@@ -209,8 +204,9 @@ fn sacrifice(level: Level) -> &'static str {
 mod tests {
     use serde_json::Value;
 
-    use super::super::samples::metrics;
-    use super::super::{HISTORY_TICKS, History};
+    use super::super::history::{HISTORY_TICKS, Histories};
+    use super::super::samples::{Sample, epoch, metrics, source_name};
+    use super::super::{RowKey, SessionKey, Ticks};
     use super::*;
 
     /// A raw value must be what the message said, digit for digit.
@@ -248,17 +244,21 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_holds_every_value_that_is_kept() {
+    fn a_scale_holds_every_value_that_is_drawn() {
         let metrics = metrics("mic");
-        let mut history = History::default();
-        history.push(Some(Sample { inference: 612.0, ..Sample::from(&metrics) }));
-        for _ in 1..HISTORY_TICKS {
-            history.push(Some(Sample::from(&metrics)));
+        let slow = Metrics { avg_infer_ms: 612.0, ..metrics.clone() };
+        let key = RowKey { session: SessionKey { start: 1, id: 1 }, source: source_name("mic") };
+        let (mut ticks, mut histories) = (Ticks::default(), Histories::default());
+        let states = Sample::new().states(HISTORY_TICKS as u64 + 1, &[]);
+        let mut tops = Vec::new();
+        for (row, state) in (1..).zip(&states) {
+            ticks.add(epoch(1), state.head());
+            histories.advance(row);
+            histories.record(key, row, if row == 1 { &slow } else { &metrics });
+            let history = histories.of(key, &ticks, false).unwrap();
+            tops.push(Figure::Inference.top(&SourceView { metrics: &metrics, history }));
         }
-        let top = |history: &History| Figure::Inference.top(&SourceView { metrics: &metrics, history });
-        assert_eq!(top(&history), 1000.0);
-        history.push(None);
-        assert!(top(&history) < 1000.0);
+        assert_eq!((tops[0], tops[HISTORY_TICKS - 1], tops[HISTORY_TICKS]), (1000.0, 1000.0, 100.0));
     }
 
     #[test]

@@ -1,95 +1,132 @@
-use std::collections::VecDeque;
-
 use tachograph_core::wire::Metrics;
 
-/// The ticks that a history keeps: five minutes of them.
+use super::grid::Grid;
+use super::{RowKey, TICKS_MAX, Ticks};
+
+/// The ticks that a sparkline shows: five minutes of them.
 pub const HISTORY_TICKS: usize = 300;
+/// Memory that the figures of all sources may take.
+const BYTES_MAX: usize = 16 << 20;
+/// Sources whose figures are kept.
+const SOURCES_MAX: usize = 2_000;
+const WIDTH: usize = 5;
 
-/// The figures of one source at one tick, as far as they are drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sample {
+/// A figure of a source that is kept for each tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
     /// Queue fill, 0 to 1.
-    pub fill: f32,
+    Fill,
     /// Audio waiting, in seconds.
-    pub backlog: f32,
+    Backlog,
     /// Mean time inside the provider, in ms.
-    pub inference: f32,
+    Inference,
     /// Realtime factor.
-    pub realtime: f32,
+    Realtime,
     /// Frames dropped since the tick before.
-    pub drops: f32,
+    Drops,
 }
 
-impl From<&Metrics> for Sample {
-    fn from(metrics: &Metrics) -> Self {
-        Self {
-            fill: metrics.queue_fill_ratio as f32,
-            backlog: metrics.backlog_seconds as f32,
-            inference: metrics.avg_infer_ms as f32,
-            realtime: metrics.realtime_factor as f32,
-            drops: metrics.dropped_recent as f32,
-        }
-    }
+/// The figures of all sources in the last minutes, over the [rows](Ticks) of the frames.
+#[derive(Debug)]
+pub(super) struct Histories {
+    grid: Grid<f32>,
+    /// By key.
+    tracks: Vec<Track>,
 }
 
-/// The last [`HISTORY_TICKS`] ticks of one source. A tick without figures is kept as a gap.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    ticks: VecDeque<Option<Sample>>,
+#[derive(Clone, Copy, Debug)]
+struct Track {
+    key: RowKey,
+    block: usize,
+    /// The newest row that has its figures.
+    newest: u64,
 }
 
-impl History {
-    /// One more tick.
-    pub fn push(&mut self, sample: Option<Sample>) {
-        if self.ticks.len() >= HISTORY_TICKS {
-            self.ticks.pop_front();
-        }
-        self.ticks.push_back(sample);
-    }
+/// The last minutes of one source.
+#[derive(Clone, Copy, Debug)]
+pub struct History<'a> {
+    ticks: &'a Ticks,
+    grid: &'a Grid<f32>,
+    block: usize,
+    /// The row at the right edge.
+    last: u64,
+}
 
-    /// So many ticks that were not received.
-    pub fn skip(&mut self, ticks: u64) {
-        let gaps = usize::try_from(ticks).unwrap_or(HISTORY_TICKS).min(HISTORY_TICKS);
-        for _ in 0..gaps {
-            self.push(None);
-        }
-    }
-
-    /// All ticks, oldest first.
-    pub fn ticks(&self) -> impl ExactSizeIterator<Item = Option<&Sample>> {
-        self.ticks.iter().map(Option::as_ref)
+impl Default for Histories {
+    fn default() -> Self {
+        Self { grid: Grid::new(TICKS_MAX, BYTES_MAX), tracks: Vec::new() }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Histories {
+    /// Makes a row the newest one.
+    pub(super) fn advance(&mut self, row: u64) {
+        self.grid.advance(row);
+    }
 
-    const SAMPLE: Sample = Sample { fill: 0.5, backlog: 1.0, inference: 80.0, realtime: 0.4, drops: 0.0 };
+    /// Writes a source's figures of a row.
+    pub(super) fn record(&mut self, key: RowKey, row: u64, metrics: &Metrics) {
+        let Some(block) = self.track(key, row) else { return };
+        let figures = [
+            metrics.queue_fill_ratio,
+            metrics.backlog_seconds,
+            metrics.avg_infer_ms,
+            metrics.realtime_factor,
+            metrics.dropped_recent as f64,
+        ];
+        self.grid.set(block, row, &figures.map(|figure| figure as f32));
+    }
 
-    #[test]
-    fn never_longer_than_its_bound() {
-        let mut history = History::default();
-        for _ in 0..HISTORY_TICKS + 50 {
-            history.push(Some(SAMPLE));
+    /// Lets the sources go of which this does not hold.
+    pub(super) fn retain(&mut self, keep: impl Fn(RowKey) -> bool) {
+        let grid = &mut self.grid;
+        self.tracks.retain(|track| {
+            let stays = keep(track.key);
+            if !stays {
+                grid.remove(track.block);
+            }
+            stays
+        });
+    }
+
+    /// The last minutes of a source: up to the newest row, or up to its own newest one if it ended.
+    pub(super) fn of<'a>(&'a self, key: RowKey, ticks: &'a Ticks, ended: bool) -> Option<History<'a>> {
+        let Track { block, newest, .. } = *self.tracks.get(self.place(key).ok()?)?;
+        let last = if ended { newest } else { ticks.newest() };
+        Some(History { ticks, grid: &self.grid, block, last })
+    }
+
+    fn track(&mut self, key: RowKey, row: u64) -> Option<usize> {
+        match self.place(key) {
+            Ok(place) => {
+                let track = self.tracks.get_mut(place)?;
+                track.newest = track.newest.max(row);
+                Some(track.block)
+            }
+            Err(_) if self.tracks.len() >= SOURCES_MAX => None,
+            Err(place) => {
+                let block = self.grid.add(WIDTH)?;
+                self.tracks.insert(place, Track { key, block, newest: row });
+                Some(block)
+            }
         }
-        assert_eq!(history.ticks().len(), HISTORY_TICKS);
     }
 
-    #[test]
-    fn skipped_ticks_stay_gaps() {
-        let mut history = History::default();
-        history.push(Some(SAMPLE));
-        history.skip(2);
-        history.push(Some(SAMPLE));
-        let held: Vec<bool> = history.ticks().map(|tick| tick.is_some()).collect();
-        assert_eq!(held, [true, false, false, true]);
+    fn place(&self, key: RowKey) -> Result<usize, usize> {
+        self.tracks.binary_search_by(|track| track.key.cmp(&key))
     }
+}
 
-    #[test]
-    fn a_gap_of_any_length_is_bounded() {
-        let mut history = History::default();
-        history.skip(u64::MAX);
-        assert_eq!(history.ticks().len(), HISTORY_TICKS);
+impl History<'_> {
+    /// What a figure was, each with the tick it was at: from 0 to [`HISTORY_TICKS`], oldest first. A tick
+    /// that the server missed or that was not received has none.
+    pub fn values(&self, column: Column) -> impl Iterator<Item = (usize, f32)> {
+        let last = self.ticks.head(self.last).map_or(0, |head| head.tick);
+        let first = (self.last + 1).saturating_sub(HISTORY_TICKS as u64);
+        (first..=self.last).filter_map(move |row| {
+            let age = usize::try_from(last.checked_sub(self.ticks.head(row)?.tick)?).ok()?;
+            let place = HISTORY_TICKS.checked_sub(age + 1)?;
+            Some((place, self.grid.get(self.block, column as usize, row)?))
+        })
     }
 }

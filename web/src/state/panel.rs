@@ -1,8 +1,7 @@
-use std::collections::BTreeMap;
-
 use tachograph_core::registry::Kind;
 use tachograph_core::snapshot::{FamilySnapshot, HistogramSnapshot, RegistrySnapshot, Value};
 
+use super::Columns;
 use super::format::{count, measure, rate};
 
 /// The series that are kept and shown of one family.
@@ -10,8 +9,8 @@ const SERIES_MAX: usize = 50;
 /// The families that are kept and shown.
 const FAMILIES_MAX: usize = 100;
 
-/// What tells a family's series apart.
-pub type Labels = BTreeMap<String, String>;
+/// What tells a family's series apart: names and values, in the family's order.
+pub type Labels = Vec<(String, String)>;
 
 /// The registry as the page shows it.
 #[derive(Clone, Debug, Default)]
@@ -56,34 +55,30 @@ pub struct Series {
     pub labels: Labels,
     /// What was recorded.
     pub value: Value,
-    /// A counter's growth a second since the frame before; of other kinds, and before two frames, none.
+    /// A counter's growth a second since the row before; of other kinds, and before two rows, none.
     pub rate: Option<f64>,
 }
 
 impl Panel {
-    /// The registry of the next frame, `elapsed` seconds after this one's, if that can be told.
-    #[must_use]
-    pub fn next(&self, registry: RegistrySnapshot, elapsed: Option<f64>) -> Self {
-        let RegistrySnapshot { families, series, refused_values, overflowed_series, bytes_held, .. } = registry;
-        let snapshot_seconds = registry.snapshot_seconds;
-        let (unlisted, listed) = (0, Vec::new());
-        let mut next = Self {
-            families: listed,
-            unlisted,
-            refused_values,
-            overflowed_series,
-            series,
-            bytes_held,
-            snapshot_seconds,
+    /// The registry of the newest frame, which `columns` took.
+    pub fn of(registry: &RegistrySnapshot, columns: &Columns) -> Self {
+        let mut panel = Self {
+            families: Vec::new(),
+            unlisted: 0,
+            refused_values: registry.refused_values,
+            overflowed_series: registry.overflowed_series,
+            series: registry.series,
+            bytes_held: registry.bytes_held,
+            snapshot_seconds: registry.snapshot_seconds,
         };
-        for family in families {
-            if next.families.len() < FAMILIES_MAX && next.family(family.name()).is_none() {
-                next.families.push(Family::after(self, &family, elapsed));
+        for family in &registry.families {
+            if panel.families.len() < FAMILIES_MAX && panel.family(family.name()).is_none() {
+                panel.families.push(Family::of(family, columns));
             } else {
-                next.unlisted += 1;
+                panel.unlisted += 1;
             }
         }
-        next
+        panel
     }
 
     /// One family.
@@ -94,8 +89,8 @@ impl Panel {
 
 impl Family {
     /// One series.
-    pub fn series(&self, labels: &Labels) -> Option<&Series> {
-        self.series.iter().find(|series| series.labels == *labels)
+    pub fn series(&self, labels: &[(String, String)]) -> Option<&Series> {
+        self.series.iter().find(|series| series.labels == labels)
     }
 
     /// What it counts, in what.
@@ -108,30 +103,26 @@ impl Family {
         if self.unit.is_empty() { kind.into() } else { format!("{kind}, {}", self.unit) }
     }
 
-    /// The family after one frame, now that it is as `snapshot` says.
-    fn after(before: &Panel, snapshot: &FamilySnapshot, elapsed: Option<f64>) -> Self {
-        let before = before.family(snapshot.name());
+    fn of(snapshot: &FamilySnapshot, columns: &Columns) -> Self {
         let mut family = Self {
             name: snapshot.name().into(),
             kind: snapshot.kind,
             unit: snapshot.descriptor.unit_name().into(),
             help: snapshot.descriptor.help_text().into(),
             series: Vec::new(),
-            unlisted: 0,
+            unlisted: snapshot.series.len().saturating_sub(SERIES_MAX),
         };
-        for series in &snapshot.series {
+        for series in snapshot.series.iter().take(SERIES_MAX) {
             let labels = snapshot.labels(series).map(|(name, value)| (name.into(), value.into())).collect();
-            let value = series.value.clone();
-            let growth = before.and_then(|family| family.series(&labels)?.growth_to(&value));
-            let rate = growth.zip(elapsed).map(|(growth, span)| growth as f64 / span);
-            family.add(Series { labels, value, rate });
+            let rate = columns.rate(snapshot.name(), &series.labels);
+            family.add(Series { labels, value: series.value.clone(), rate });
         }
         family
     }
 
-    /// Takes a series unless it is one too many or there already.
+    /// Takes a series unless it is there already.
     fn add(&mut self, series: Series) {
-        if self.series.len() < SERIES_MAX && self.series(&series.labels).is_none() {
+        if self.series(&series.labels).is_none() {
             self.series.push(series);
         } else {
             self.unlisted += 1;
@@ -168,14 +159,6 @@ impl Series {
         }
     }
 
-    /// How much a counter grew up to `value`.
-    fn growth_to(&self, value: &Value) -> Option<u64> {
-        match (&self.value, value) {
-            (Value::Counter(before), Value::Counter(now)) => now.checked_sub(*before),
-            _ => None,
-        }
-    }
-
     /// The buckets of a histogram with bounds.
     pub fn buckets(&self) -> Option<&HistogramSnapshot> {
         self.value.histogram().filter(|buckets| !buckets.bounds().is_empty())
@@ -201,7 +184,7 @@ pub fn bucket_text(histogram: &HistogramSnapshot, unit: &str) -> String {
 }
 
 /// Labels in one line: `route=/,source=mic`.
-pub fn label_text(labels: &Labels) -> String {
+pub fn label_text(labels: &[(String, String)]) -> String {
     let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     pairs.join(",")
 }
@@ -210,29 +193,14 @@ pub fn label_text(labels: &Labels) -> String {
 mod tests {
     use tachograph_core::registry::{Descriptor, Registry};
 
-    use super::super::samples::frame;
     use super::*;
 
     fn mic() -> Labels {
-        Labels::from([("source".into(), "mic".into())])
+        vec![("source".into(), "mic".into())]
     }
 
-    fn rate(before: u64, now: u64, elapsed: Option<f64>) -> Option<f64> {
-        let panel = Panel::default().next(frame("e", before, &[]).registry.into_owned(), None);
-        let panel = panel.next(frame("e", now, &[]).registry.into_owned(), elapsed);
-        panel.family("audio_bytes_received").unwrap().series(&mic()).unwrap().rate
-    }
-
-    #[test]
-    fn a_rate_is_growth_by_time() {
-        assert_eq!(rate(1, 2, Some(1.0)), Some(32_000.0));
-        assert_eq!(rate(1, 4, Some(3.0)), Some(32_000.0));
-    }
-
-    #[test]
-    fn no_rate_without_a_span_or_of_a_counter_that_fell() {
-        assert_eq!(rate(1, 2, None), None);
-        assert_eq!(rate(2, 1, Some(1.0)), None);
+    fn panel(families: Vec<FamilySnapshot>) -> Panel {
+        Panel::of(&RegistrySnapshot { families, ..RegistrySnapshot::default() }, &Columns::default())
     }
 
     fn counters(name: &str, sources: impl Iterator<Item = String>) -> FamilySnapshot {
@@ -244,29 +212,25 @@ mod tests {
 
     #[test]
     fn series_beyond_the_bound_are_counted() {
-        let mut registry = frame("e", 1, &[]).registry.into_owned();
-        registry.families = vec![counters("many", (0..61).map(|number| format!("s{number}")))];
-        let panel = Panel::default().next(registry, None);
+        let panel = panel(vec![counters("many", (0..61).map(|number| format!("s{number}")))]);
         let family = panel.family("many").unwrap();
         assert_eq!((family.series.len(), family.unlisted), (SERIES_MAX, 11));
     }
 
     #[test]
     fn what_is_named_twice_is_shown_once() {
-        let mut registry = frame("e", 1, &[]).registry.into_owned();
         let mut family = counters("twice", ["mic".into()].into_iter());
         family.series.push(family.series[0].clone());
-        registry.families = vec![family.clone(), family];
-        let panel = Panel::default().next(registry, None);
+        let panel = panel(vec![family.clone(), family]);
         assert_eq!((panel.families.len(), panel.unlisted), (1, 1));
         assert_eq!((panel.families[0].series.len(), panel.families[0].unlisted), (1, 1));
     }
 
     #[test]
     fn labels_are_one_line() {
-        let labels = Labels::from([("source".into(), "mic".into()), ("route".into(), "/".into())]);
-        assert_eq!(label_text(&labels), "route=/,source=mic");
-        assert_eq!(label_text(&Labels::new()), "");
+        let labels = [("source".into(), "mic".into()), ("route".into(), "/".into())];
+        assert_eq!(label_text(&labels), "source=mic,route=/");
+        assert_eq!(label_text(&[]), "");
     }
 
     #[test]

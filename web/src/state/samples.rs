@@ -1,12 +1,20 @@
-//! Frames for the tests beside this file, made the way a server's arrive: from JSON.
+//! Frames for the tests of the page, written as a server's are.
 
 use serde_json::{Value, json};
-use tachograph_core::wire::{Metrics, SessionState, SourceName, StreamFrame};
+use tachograph_core::instrument::Counter;
+use tachograph_core::registry::{Descriptor, Registry};
+use tachograph_core::wire::frame::{Encoder, Epoch, Hello, Outcome, ServerFigures, State, Tick};
+use tachograph_core::wire::{Event, EventKind, Metrics, SessionState, SourceName};
 
-pub(super) const TIMESTAMP: f64 = 1_750_000_000.0;
+const START_MS: u64 = 1_750_000_000_000;
+pub(crate) const TIMESTAMP: f64 = START_MS as f64 / 1_000.0;
 
-pub(super) fn source_name(name: &str) -> SourceName {
+pub(crate) fn source_name(name: &str) -> SourceName {
     SourceName::parse(name).unwrap()
+}
+
+pub(crate) fn epoch(byte: u8) -> Epoch {
+    Epoch::from_bytes([byte; 16])
 }
 
 fn metrics_json(source: &str) -> Value {
@@ -30,42 +38,98 @@ fn metrics_json(source: &str) -> Value {
     })
 }
 
-fn session_json(name: &str, age_seconds: f64, sources: &[&str]) -> Value {
-    let sources: Vec<Value> = sources.iter().map(|source| metrics_json(source)).collect();
-    json!({
-        "session_id": name, "attempt_id": null, "connection_id": format!("{name}-connection"),
-        "phase": "streaming", "age_seconds": age_seconds,
-        "ticks_sent": 4, "ticks_conflated": 0, "ticks_missed": 0,
-        "sources": sources,
-    })
-}
-
 /// A healthy source.
-pub(super) fn metrics(source: &str) -> Metrics {
+pub(crate) fn metrics(source: &str) -> Metrics {
     serde_json::from_value(metrics_json(source)).unwrap()
 }
 
 /// A session with healthy sources.
-pub(super) fn session(name: &str, age_seconds: f64, sources: &[&str]) -> SessionState {
-    serde_json::from_value(session_json(name, age_seconds, sources)).unwrap()
+pub(crate) fn session(id: u64, name: &str, sources: &[&str]) -> SessionState {
+    let sources: Vec<Value> = sources.iter().map(|source| metrics_json(source)).collect();
+    let session = json!({
+        "id": id, "session_id": name, "attempt_id": null, "connection_id": format!("{name}-connection"),
+        "phase": "streaming", "age_seconds": 1.0,
+        "ticks_sent": 4, "ticks_conflated": 0, "ticks_missed": 0,
+        "sources": sources,
+    });
+    serde_json::from_value(session).unwrap()
 }
 
-/// A frame of these sessions, each of them `seq` seconds old and with one source, `mic`.
-pub(super) fn frame(epoch: &str, seq: u64, sessions: &[&str]) -> StreamFrame<'static> {
-    let sessions: Vec<Value> = sessions.iter().map(|name| session_json(name, seq as f64, &["mic"])).collect();
-    let bytes = json!({ "labels": { "source": "mic" }, "counter": seq * 32_000 });
-    let frame = json!({
-        "epoch": epoch, "seq": seq, "timestamp": TIMESTAMP + seq as f64,
-        "server": { "version": "0.1.0", "uptime_seconds": 10.0, "viewers": 1, "tick_lag_ms": 0.2, "ticks_missed": 0 },
-        "registry": {
-            "at": 0, "series": 1, "bytes_held": 4096, "threads_sharing": 0, "snapshot_seconds": 0.001,
-            "families": [{
-                "name": "audio_bytes_received", "kind": "counter", "unit": "bytes", "help": "PCM received",
-                "aggregation": "sum", "labels": ["source"], "series": [bytes],
-            }],
-            "refused_values": 0, "overflowed_series": 0,
-        },
-        "sessions": sessions,
-    });
-    serde_json::from_value(frame).unwrap()
+/// Sessions of these numbers, each named by its own and with one source, `mic`.
+pub(crate) fn sessions(ids: &[u64]) -> Vec<SessionState> {
+    ids.iter().map(|id| session(*id, &format!("s{id}"), &["mic"])).collect()
+}
+
+/// An event of the server, at the time of the first frame.
+pub(crate) fn event(kind: EventKind) -> Event {
+    Event { timestamp: TIMESTAMP, session: None, session_id: None, kind }
+}
+
+/// A start of a server, a frame a second.
+pub(crate) struct Sample {
+    registry: Registry,
+    received: Option<Counter>,
+    encoder: Encoder,
+    seq: u64,
+    /// What happens in the next frame.
+    pub(crate) events: Vec<Event>,
+}
+
+impl Sample {
+    /// A server whose source `mic` receives 32,000 bytes a second.
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let descriptor = Descriptor::new("audio_bytes_received", "PCM received").unit("bytes").label("source");
+        let received = registry.counter(&descriptor).unwrap().bind(&[("source", "mic")]).unwrap();
+        Self { received: Some(received), ..Self::with(registry) }
+    }
+
+    /// A server that counts something else.
+    pub(crate) fn with(registry: Registry) -> Self {
+        Self { registry, received: None, encoder: Encoder::new(), seq: 0, events: Vec::new() }
+    }
+
+    /// What the next frame says.
+    pub(crate) fn next(&mut self, sessions: &[SessionState]) -> State {
+        self.write(sessions, &mut Vec::new());
+        self.encoder.state().clone()
+    }
+
+    /// What the next frames say.
+    pub(crate) fn states(&mut self, count: u64, sessions: &[SessionState]) -> Vec<State> {
+        (0..count).map(|_| self.next(sessions)).collect()
+    }
+
+    /// Appends the next frame.
+    pub(crate) fn write(&mut self, sessions: &[SessionState], out: &mut Vec<u8>) {
+        self.received.iter().for_each(|received| received.add(32_000));
+        self.seq += 1;
+        let snapshot = self.registry.snapshot();
+        let events = std::mem::take(&mut self.events);
+        let tick = Tick {
+            tick: self.seq,
+            monotonic_us: self.seq * 1_000_000,
+            wall_ms: START_MS + self.seq * 1_000,
+            server: ServerFigures { viewers: 1, tick_lag_ms: 0.2, ticks_missed: 0 },
+            sessions,
+            events: &events,
+            ..Tick::of(&snapshot)
+        };
+        self.encoder.encode(&tick, out);
+    }
+
+    /// The newest frame by itself, behind the schema.
+    pub(crate) fn keyframe(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.encoder.write_schema(&mut out);
+        self.encoder.write_keyframe(&mut out);
+        out
+    }
+}
+
+/// What a connection begins with.
+pub(crate) fn hello(epoch: Epoch, outcome: Outcome, first_seq: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    Hello { epoch, server_version: "0.1.0".into(), outcome, first_seq }.write(&mut out);
+    out
 }

@@ -6,9 +6,10 @@ use super::{Figure, HISTORY_TICKS, SourceView};
 pub const HEIGHT: i32 = 100;
 
 /// The last minutes of a figure as the `d` of an SVG path, the newest tick at the right edge; broken
-/// where ticks were not received.
+/// where the server missed ticks or they were not received.
 pub fn sparkline(figure: Figure, source: &SourceView) -> String {
-    line(source.history.ticks().map(|tick| figure.drawn(tick?)), figure.top(source))
+    let values = figure.column().map(|column| source.history.values(column));
+    line(values.into_iter().flatten(), figure.top(source))
 }
 
 /// The line at the figure's limit; empty if it has none.
@@ -18,14 +19,15 @@ pub fn limit_line(figure: Figure, source: &SourceView) -> String {
 }
 
 /// Joins the values of successive ticks; a tick without one breaks the line, and a lone one is a dot.
-fn line(values: impl ExactSizeIterator<Item = Option<f32>>, top: f32) -> String {
+fn line(values: impl Iterator<Item = (usize, f32)>, top: f32) -> String {
     let mut pen = Pen::default();
-    let first = HISTORY_TICKS.saturating_sub(values.len());
-    for (x, value) in (first..).zip(values) {
-        match value {
-            Some(value) => pen.to(x, level(value, top)),
-            None => pen.lift(),
+    let mut next = 0;
+    for (x, value) in values {
+        if x != next {
+            pen.lift();
         }
+        pen.to(x, level(value, top));
+        next = x + 1;
     }
     pen.lift();
     pen.path
@@ -91,25 +93,25 @@ pub fn bars(buckets: &[u64]) -> String {
 mod tests {
     use super::*;
 
-    fn drawn(values: &[Option<f32>]) -> String {
+    fn drawn(values: &[(usize, f32)]) -> String {
         line(values.iter().copied(), 1.0)
     }
 
     #[test]
-    fn the_newest_tick_is_at_the_right_edge() {
-        assert_eq!(drawn(&[Some(0.0), Some(1.0)]), "M298 100h0l1 -100");
+    fn successive_ticks_are_joined() {
+        assert_eq!(drawn(&[(298, 0.0), (299, 1.0)]), "M298 100h0l1 -100");
     }
 
     #[test]
     fn a_gap_breaks_the_line_and_a_lone_tick_is_a_dot() {
-        let values = [Some(0.5), Some(0.5), Some(0.5), None, Some(0.25)];
+        let values = [(295, 0.5), (296, 0.5), (297, 0.5), (299, 0.25)];
         assert_eq!(drawn(&values), "M295 50h0h2M299 75h0");
     }
 
     #[test]
     fn what_is_above_the_top_stays_inside() {
-        assert_eq!(drawn(&[Some(7.0)]), "M299 0h0");
-        assert_eq!(drawn(&[Some(-1.0)]), "M299 100h0");
+        assert_eq!(drawn(&[(299, 7.0)]), "M299 0h0");
+        assert_eq!(drawn(&[(299, -1.0)]), "M299 100h0");
         assert_eq!(drawn(&[]), "");
     }
 

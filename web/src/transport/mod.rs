@@ -1,15 +1,21 @@
-//! From the server's socket to decoded frames: where it is, when to connect again, what arrives.
+//! From the server's socket to what the page knows: where it is, what to ask for, when to connect again,
+//! what arrives.
 //!
-//! [`Link`] and [`Backoff`] decide and are plain Rust with time and chance as arguments;
-//! [`Client`] carries out what they decide, in a browser.
+//! [`Link`], [`Backoff`] and [`Clock`] decide, [`Feed`] takes what arrives; they are plain Rust with time
+//! and chance as arguments. [`Client`] carries out what they decide, in a browser.
 
 mod address;
 mod backoff;
 mod client;
+mod clock;
+mod feed;
 mod link;
+mod measure;
 mod socket;
 
 pub use address::stream_address;
 pub use backoff::Backoff;
 pub use client::{Client, Listener};
+pub use clock::Clock;
+pub use feed::Feed;
 pub use link::{Link, Todo};

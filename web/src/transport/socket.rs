@@ -1,13 +1,16 @@
+use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Event, MessageEvent, WebSocket};
+use web_sys::{BinaryType, Event, MessageEvent, WebSocket};
 
 /// What happens to a socket.
 pub(super) enum SocketEvent {
     /// It is open.
     Opened,
-    /// A text message.
-    Text(String),
+    /// A message of bytes.
+    Bytes(Vec<u8>),
+    /// A message of something else.
+    Unreadable,
     /// It is gone; nothing follows.
     Closed,
 }
@@ -28,9 +31,10 @@ impl Socket {
     /// The browser refuses the address.
     pub(super) fn open(address: &str, tell: impl Fn(SocketEvent) + Clone + 'static) -> Result<Self, JsValue> {
         let socket = WebSocket::new(address)?;
-        let on_open = listen(tell.clone(), |_: Event| Some(SocketEvent::Opened));
-        let on_message = listen(tell.clone(), |event: MessageEvent| event.data().as_string().map(SocketEvent::Text));
-        let on_close = listen(tell, |_: Event| Some(SocketEvent::Closed));
+        socket.set_binary_type(BinaryType::Arraybuffer);
+        let on_open = listen(tell.clone(), |_: Event| SocketEvent::Opened);
+        let on_message = listen(tell.clone(), |event: MessageEvent| read(&event));
+        let on_close = listen(tell, |_: Event| SocketEvent::Closed);
         socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
         socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         // An error is always followed by a close.
@@ -49,14 +53,17 @@ impl Drop for Socket {
     }
 }
 
-/// A listener that tells what `read` makes of an event, if anything.
+fn read(event: &MessageEvent) -> SocketEvent {
+    match event.data().dyn_ref::<ArrayBuffer>() {
+        Some(buffer) => SocketEvent::Bytes(Uint8Array::new(buffer).to_vec()),
+        None => SocketEvent::Unreadable,
+    }
+}
+
+/// A listener that tells what `read` makes of an event.
 fn listen<E: wasm_bindgen::convert::FromWasmAbi + 'static>(
     tell: impl Fn(SocketEvent) + 'static,
-    read: fn(E) -> Option<SocketEvent>,
+    read: fn(E) -> SocketEvent,
 ) -> Closure<dyn FnMut(E)> {
-    Closure::new(move |event| {
-        if let Some(event) = read(event) {
-            tell(event);
-        }
-    })
+    Closure::new(move |event| tell(read(event)))
 }

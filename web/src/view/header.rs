@@ -60,7 +60,7 @@ fn ServerFacts() -> impl IntoView {
         ("Sources", "Sources of live sessions", signals.read(|store| count(store.live_counts().1 as u64))),
         ("Viewers", "Pages connected to the server", head(|head| count(head.server.viewers))),
         ("Uptime", "Since the server's start", head(|head| duration(head.server.uptime_seconds))),
-        ("Tick", "The server's tick that is shown", head(|head| count(head.seq))),
+        ("Tick", "The server's tick that is shown", head(|head| count(head.tick))),
         ("Tick lag", "How late that tick was", head(|head| millis(head.server.tick_lag_ms))),
         ("Ticks missed", "Ticks that the server skipped", head(|head| count(head.server.ticks_missed))),
         ("Not received", "Ticks that this page did not get", signals.read(|store| count(store.skipped()))),

@@ -3,6 +3,7 @@
 //! What comes and goes is mostly there and hidden: an attribute is cheaper than a branch, in the
 //! page and in its size.
 
+pub mod events;
 mod failure;
 pub mod header;
 pub mod list;
@@ -14,6 +15,7 @@ pub mod summary;
 
 use leptos::prelude::*;
 
+use self::events::EventsSection;
 use self::header::PageHeader;
 use self::notice::Notices;
 use self::registry::RegistrySection;
@@ -30,16 +32,28 @@ pub fn App(
 ) -> impl IntoView {
     provide_context(signals);
     let seq = signals.read(|store| store.head().map(|head| head.seq.to_string()));
-    let epoch = signals.read(|store| store.head().map(|head| head.epoch.clone()));
+    let epoch = signals.read(|store| store.head().map(|head| head.epoch.to_string()));
     let stale = signals.staleness(|age| age.is_some().to_string());
+    let held = signals.read(|store| store.columns().ticks().taken().to_string());
+    let missing = signals.read(|store| store.skipped().to_string());
+    let restarts = signals.read(|store| store.restarts().to_string());
     view! {
         <a class="skip" href="#sessions">
             "Skip to the sessions"
         </a>
         <PageHeader />
         <Notices />
-        <main data-testid="frame" data-seq=seq data-epoch=epoch data-stale=stale>
+        <main
+            data-testid="frame"
+            data-seq=seq
+            data-epoch=epoch
+            data-stale=stale
+            data-held=held
+            data-missing=missing
+            data-restarts=restarts
+        >
             <SessionsSection />
+            <EventsSection />
             <RegistrySection />
         </main>
         <footer>

@@ -4,7 +4,9 @@ use leptos::prelude::*;
 
 use super::list::{Key, list};
 use super::{Heading, branch, signals};
-use crate::state::{Family, HEIGHT, Labels, Panel, Series, bars, bucket_text, count, label_text, measure};
+use crate::state::{
+    Columns, Family, HEIGHT, Labels, Series, Store, TICKS_MAX, bars, bucket_text, count, label_text, measure,
+};
 
 /// The registry: a card a family, a line a series.
 #[component]
@@ -18,12 +20,13 @@ pub fn RegistrySection() -> impl IntoView {
             <div class="families figures">
                 {list(cards)}
             </div>
-            <p class="aside">{signals.read(|store| aside(store.panel()))}</p>
+            <p class="aside">{signals.read(aside)}</p>
         </section>
     }
 }
 
-fn aside(panel: &Panel) -> String {
+fn aside(store: &Store) -> String {
+    let panel = store.panel();
     let [series, refused, folded] = [panel.series, panel.refused_values, panel.overflowed_series].map(count);
     let (held, took) = (measure(panel.bytes_held as f64, "bytes"), measure(panel.snapshot_seconds * 1e3, "ms"));
     let unlisted = match panel.unlisted {
@@ -32,8 +35,19 @@ fn aside(panel: &Panel) -> String {
     };
     format!(
         "{series} series hold {held}; the snapshot took {took}. Values refused for not being finite: {refused}. \
-         Series folded into overflow series: {folded}.{unlisted}"
+         Series folded into overflow series: {folded}.{unlisted}{}",
+        history_text(store.columns())
     )
+}
+
+/// What is not kept of the last minutes, because there are too many series.
+fn history_text(columns: &Columns) -> String {
+    let (rows, unkept) = (columns.rows_held(), columns.unkept());
+    if rows == TICKS_MAX && unkept == 0 {
+        return String::new();
+    }
+    let [rows, unkept] = [rows, unkept].map(|number| count(number as u64));
+    format!(" The page keeps their last {rows} ticks; series that it has no room for: {unkept}.")
 }
 
 /// A family: what it is, then its series.

@@ -6,7 +6,7 @@ use tachograph_core::wire::{SessionPhase, SessionState};
 use super::list::{Key, list};
 use super::summary::Summary;
 use super::{Heading, branch, signals};
-use crate::state::{Figure, RowKey, Session, Store, count, duration, millis};
+use crate::state::{Figure, RowKey, Session, SessionKey, Store, count, duration, millis};
 
 /// All sessions with their sources, a group of rows each.
 #[component]
@@ -48,7 +48,7 @@ fn untracked_text(store: &Store) -> String {
 
 #[component]
 fn SessionTable() -> impl IntoView {
-    let groups = signals().read(|store| store.sessions().iter().map(|session| Key::Session(session.id)).collect());
+    let groups = signals().read(|store| store.sessions().iter().map(|session| Key::Session(session.key)).collect());
     view! {
         <div class="table-scroll figures" role="region" aria-labelledby="sessions-title" tabindex="0">
             <table role="table">
@@ -78,11 +78,11 @@ fn heading(figure: Figure) -> impl IntoView {
 #[component]
 pub fn SessionGroup(
     /// Which one.
-    id: u64,
+    key: SessionKey,
 ) -> impl IntoView {
     let signals = branch();
-    let name = signals.session(id, |session| session.name().to_owned());
-    let rows = signals.session(id, rows);
+    let name = signals.session(key, |session| session.name().to_owned());
+    let rows = signals.session(key, rows);
     view! {
         <tbody
             role="rowgroup"
@@ -90,7 +90,7 @@ pub fn SessionGroup(
             data-testid="session"
             data-session=name
             on:contentvisibilityautostatechange=move |event| signals.sight(!is_skipped(&event))
-            data-ended=signals.session(id, |session| session.ended.is_some().to_string())
+            data-ended=signals.session(key, |session| (!session.is_live()).to_string())
         >
             <tr role="row" class="session-head">
                 <th role="rowheader" scope="rowgroup" colspan=Figure::ALL.len() + 1>
@@ -98,7 +98,7 @@ pub fn SessionGroup(
                         <span class="session-name" title=name>
                             {name}
                         </span>
-                        <span class="session-facts">{signals.session(id, facts)}</span>
+                        <span class="session-facts">{signals.session(key, facts)}</span>
                     </div>
                 </th>
             </tr>
@@ -113,7 +113,7 @@ fn is_skipped(event: &web_sys::Event) -> bool {
 }
 
 fn rows(session: &Session) -> Vec<Key> {
-    let key = |source| Key::Source(RowKey { session: session.id, source });
+    let key = |source| Key::Source(RowKey { session: session.key, source });
     session.state.sources.iter().map(|metrics| key(metrics.source)).collect()
 }
 
@@ -121,7 +121,7 @@ fn rows(session: &Session) -> Vec<Key> {
 fn facts(session: &Session) -> String {
     let SessionState { phase, age_seconds, ticks_sent, ticks_conflated, ticks_missed, sources, .. } = &session.state;
     let phase = match phase {
-        _ if session.ended.is_some() => "ended after",
+        _ if !session.is_live() => "ended after",
         SessionPhase::Streaming => "streaming for",
         SessionPhase::Draining => "draining after",
     };

@@ -15,9 +15,9 @@ pub fn SourceRow(
     let signals = signals();
     let session = signals.session(key.session, |session| session.name().to_owned());
     // A row that ended is not of the shown frame.
-    let test_id = signals.session(key.session, |session| match session.ended {
-        None => "source-row".to_owned(),
-        Some(_) => "ended-row".to_owned(),
+    let test_id = signals.session(key.session, |session| {
+        let row = if session.is_live() { "source-row" } else { "ended-row" };
+        row.to_owned()
     });
     let severity = signals.read(move |store| worst(&store.troubles(key)).map(severity_key));
     view! {
@@ -82,7 +82,7 @@ fn figure_cell(figure: Figure, key: RowKey) -> impl IntoView {
         <td role="cell" data-label=figure.heading() data-figure=figure.name() data-value=raw>
             <span class="value">{value}</span>
             <span class="note">{note}</span>
-            {figure.is_drawn().then(|| chart(figure, key))}
+            {figure.column().map(|_| chart(figure, key))}
         </td>
     }
 }

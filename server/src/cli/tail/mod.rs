@@ -1,0 +1,143 @@
+//! `tachograph tail`: the stream in a terminal.
+
+mod source;
+mod text;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use tachograph_core::wire::frame::{Arrival, Filter, Follower, FrameError, Hello, Outcome, State};
+use tokio_util::sync::CancellationToken;
+
+use super::CliError;
+use super::address::socket_url;
+use crate::hub::parse_span;
+use text::Text;
+
+const ENDPOINT: &str = "/ws/stream";
+
+#[derive(Debug, Args)]
+pub(super) struct TailArgs {
+    /// A server's address, a file with a recorded stream, or - for one on standard input.
+    #[arg(value_name = "URL|FILE|-", default_value = "http://127.0.0.1:7117", env = "TACHOGRAPH_URL")]
+    from: String,
+
+    /// Begin with so much of the past: 90s, 15m, 1h.
+    #[arg(long, env = "TACHOGRAPH_WINDOW", default_value = "0s", value_name = "TIME", value_parser = parse_window)]
+    window: u32,
+
+    /// Show the metrics whose names begin so, with what they changed by; several with commas between them.
+    #[arg(long, env = "TACHOGRAPH_METRICS", value_name = "PREFIX", value_delimiter = ',')]
+    metrics: Vec<String>,
+
+    /// Of those only the series with this label; several have to match all.
+    #[arg(long, env = "TACHOGRAPH_LABEL", value_name = "NAME:VALUE", value_parser = parse_label)]
+    label: Vec<(String, String)>,
+
+    /// Leave the sessions and their events out.
+    #[arg(long, env = "TACHOGRAPH_NO_SESSIONS", value_parser = FalseyValueParser::new())]
+    no_sessions: bool,
+
+    /// Print each frame whole, as a line of JSON.
+    #[arg(long, env = "TACHOGRAPH_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
+}
+
+fn parse_window(text: &str) -> Result<u32, String> {
+    parse_span(text).ok_or_else(|| "must be a time such as 90s, 15m or 1h".into())
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("must be a name and a value, such as source:mic")?;
+    Ok((name.into(), value.into()))
+}
+
+/// Why a stream cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TailError {
+    #[error("cannot read {path}: {cause}")]
+    File { path: PathBuf, cause: io::Error },
+    #[error("cannot show the stream: {0}")]
+    Stream(#[from] FrameError),
+    #[error("the stream ends within a record")]
+    CutOff,
+    #[error("{0}; give a server's address, or a file with a recorded stream")]
+    Address(String),
+    #[error("cannot connect to {url}: {cause}; is the server running?")]
+    Connect { url: String, cause: String },
+}
+
+/// Shows a stream until its end or `stop`.
+pub(super) async fn run(args: TailArgs, stop: CancellationToken) -> Result<(), CliError> {
+    let filter = args.filter();
+    let mut shown = Shown::new(&args);
+    if let Some(path) = source::recorded(&args.from) {
+        source::read_recorded(path, &mut shown)?;
+    } else {
+        let url = socket_url(&args.from, ENDPOINT).map_err(TailError::Address)?;
+        source::follow(&url, args.window, &filter, &mut shown, stop).await?;
+    }
+    Ok(())
+}
+
+impl TailArgs {
+    fn filter(&self) -> Filter {
+        Filter { sessions: !self.no_sessions, prefixes: self.metrics.clone(), labels: self.label.clone() }
+    }
+}
+
+/// What was read, and how it is shown.
+struct Shown {
+    follower: Follower,
+    text: Text,
+    json: bool,
+    /// Nobody reads any more what is printed.
+    is_closed: bool,
+}
+
+impl Shown {
+    fn new(args: &TailArgs) -> Self {
+        let text = Text::new(!args.metrics.is_empty() || !args.label.is_empty(), !args.no_sessions, args.filter());
+        Self { follower: Follower::default(), text, json: args.json, is_closed: false }
+    }
+
+    fn take(&mut self, message: &[u8]) -> Result<(), FrameError> {
+        let Self { follower, text, json, is_closed } = self;
+        let mut out = io::stdout().lock();
+        let mut origin = follower.hello().cloned();
+        follower.take(message, |arrival| {
+            let printed = match arrival {
+                Arrival::Hello(hello) => {
+                    origin = Some(hello.clone());
+                    tell_outcome(hello);
+                    Ok(())
+                }
+                Arrival::Newest(state) if *json => print_json(&mut out, state, origin.as_ref()),
+                Arrival::Newest(state) => text.print(&mut out, state),
+                // The past was printed; what fills it comes too late for a terminal.
+                Arrival::Fills(_) => Ok(()),
+                Arrival::Skipped(frames) => {
+                    eprintln!("-- {frames} frames were skipped: this reader was too slow");
+                    Ok(())
+                }
+            };
+            *is_closed |= printed.is_err();
+        })
+    }
+}
+
+fn tell_outcome(hello: &Hello) {
+    match hello.outcome {
+        Outcome::Gone => eprintln!("-- frames are missing here: the server does not have them any more"),
+        Outcome::Restarted => eprintln!("-- the server was restarted"),
+        Outcome::Fresh | Outcome::Resumed => {}
+    }
+}
+
+fn print_json(out: &mut impl Write, state: &State, origin: Option<&Hello>) -> io::Result<()> {
+    let Some(origin) = origin else { return Ok(()) };
+    serde_json::to_writer(&mut *out, &state.to_plain(origin.epoch, &origin.server_version))?;
+    writeln!(out)
+}

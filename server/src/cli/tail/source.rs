@@ -1,0 +1,143 @@
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tachograph_core::wire::frame::{Filter, Record};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_util::sync::CancellationToken;
+
+use super::{Shown, TailError};
+
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// A server that says nothing for so long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// A record of a file can be as long as this.
+const RECORD_BYTES_MAX: usize = 256 << 20;
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The file that is meant, if it is not an address.
+pub(super) fn recorded(from: &str) -> Option<&Path> {
+    (from == "-" || (!from.contains("://") && Path::new(from).is_file())).then(|| Path::new(from))
+}
+
+/// Shows what a file or standard input holds, as it comes.
+pub(super) fn read_recorded(path: &Path, shown: &mut Shown) -> Result<(), TailError> {
+    let unreadable = |cause| TailError::File { path: path.to_owned(), cause };
+    let mut input: Box<dyn Read> =
+        if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(unreadable)?) };
+    let mut held = Vec::new();
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let read = input.read(&mut piece).map_err(unreadable)?;
+        held.extend_from_slice(&piece[..read]);
+        let whole = take_records(&held, shown)?;
+        held.drain(..whole);
+        if read == 0 || shown.is_closed {
+            return if held.is_empty() || shown.is_closed { Ok(()) } else { Err(TailError::CutOff) };
+        }
+        if held.len() > RECORD_BYTES_MAX {
+            return Err(TailError::CutOff);
+        }
+    }
+}
+
+/// Shows the whole records; returns how many bytes they were.
+fn take_records(held: &[u8], shown: &mut Shown) -> Result<usize, TailError> {
+    let mut whole = 0;
+    while let Some((_, length)) = held.get(whole..).and_then(Record::split) {
+        shown.take(&held[whole..whole + length])?;
+        whole += length;
+    }
+    Ok(whole)
+}
+
+/// Shows what a server sends, over as many connections as it takes, each going on where the one before
+/// ended. The first one has to stand.
+pub(super) async fn follow(
+    url: &str,
+    window: u32,
+    filter: &Filter,
+    shown: &mut Shown,
+    stop: CancellationToken,
+) -> Result<(), TailError> {
+    let mut failures = 0;
+    let mut socket = Some(connect(&address(url, window, filter, shown)).await?);
+    while !stop.is_cancelled() && !shown.is_closed {
+        if let Some(socket) = socket.take() {
+            let frames = listen(socket, shown, &stop).await?;
+            failures = if frames > 0 { 0 } else { failures };
+        }
+        if stop.is_cancelled() || shown.is_closed {
+            break;
+        }
+        let wait = LONGEST_WAIT.min(FIRST_WAIT * 2_u32.saturating_pow(failures));
+        failures += 1;
+        eprintln!("-- the connection was lost; trying again in {:.1} s", wait.as_secs_f64());
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = sleep(wait) => socket = connect(&address(url, window, filter, shown)).await.ok(),
+        }
+    }
+    Ok(())
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn connect(url: &str) -> Result<Socket, TailError> {
+    let error = |cause| TailError::Connect { url: url.to_owned(), cause };
+    match timeout(CONNECT_MAX, connect_async(url)).await {
+        Ok(Ok((socket, _))) => Ok(socket),
+        Ok(Err(cause)) => Err(error(cause.to_string())),
+        Err(_) => Err(error("no answer".into())),
+    }
+}
+
+/// Where the stream is, with what is wanted of it from where on.
+fn address(url: &str, window: u32, filter: &Filter, shown: &Shown) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if !filter.sessions {
+        query.append_pair("sessions", "0");
+    }
+    for prefix in &filter.prefixes {
+        query.append_pair("metrics", prefix);
+    }
+    for (name, value) in &filter.labels {
+        query.append_pair("label", &format!("{name}:{value}"));
+    }
+    let filter = query.finish();
+    let separator = if filter.is_empty() { "" } else { "&" };
+    format!("{url}?{}{separator}{filter}", shown.follower.request(window))
+}
+
+/// Shows what comes until the connection ends. Returns how many messages there were.
+async fn listen(mut socket: Socket, shown: &mut Shown, stop: &CancellationToken) -> Result<u64, TailError> {
+    let mut messages = 0;
+    loop {
+        let received = tokio::select! {
+            () = stop.cancelled() => {
+                let _closed_or_gone = timeout(CONNECT_MAX, socket.close(None)).await;
+                return Ok(messages);
+            }
+            received = timeout(SILENCE_MAX, socket.next()) => received,
+        };
+        match received {
+            Ok(Some(Ok(Message::Binary(message)))) => shown.take(&message)?,
+            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {
+                // The answer to a ping waits to be sent.
+                let _sent_or_gone = socket.flush().await;
+            }
+            _ => return Ok(messages),
+        }
+        messages += 1;
+        if shown.is_closed {
+            return Ok(messages);
+        }
+    }
+}

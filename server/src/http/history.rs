@@ -1,0 +1,302 @@
+//! The past as a table: a row a tick, a column a figure, as JSON or CSV.
+
+use std::fmt::Write as _;
+use std::io;
+
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::Serialize;
+use tachograph_core::registry::Kind;
+use tachograph_core::snapshot::{HistogramSnapshot, Value};
+use tachograph_core::wire::frame::{Decoder, SeriesEntry, State as Frame};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use crate::app::App;
+use crate::clock::unix_seconds;
+use crate::error::ApiError;
+use crate::hub::parse_span;
+
+/// Bytes of rows that are sent at once, and pieces of them that wait to be sent.
+const PIECE_BYTES: usize = 64 * 1024;
+const PIECES_WAITING: usize = 2;
+/// Metrics that can be asked for at once.
+const METRICS_MAX: usize = 32;
+const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)];
+
+/// What is asked for.
+#[derive(Debug)]
+struct Query {
+    from_ms: u64,
+    to_ms: u64,
+    /// Names; with a star at the end, beginnings of names. All if there are none.
+    metrics: Vec<String>,
+    is_csv: bool,
+}
+
+impl Query {
+    fn parse(text: &str, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let now_ms = (unix_seconds() * 1_000.0) as u64;
+        let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut query =
+            Self { from_ms: 0, to_ms: u64::MAX, metrics: Vec::new(), is_csv: accepted.contains("text/csv") };
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            match &*name {
+                "from" => query.from_ms = moment(&value, now_ms)?,
+                "to" => query.to_ms = moment(&value, now_ms)?,
+                "metric" => query.metrics.extend(value.split(',').filter(|part| !part.is_empty()).map(Into::into)),
+                "format" => query.is_csv = is_csv(&value)?,
+                _ => return Err(ApiError::InvalidQuery("the query takes from, to, metric and format")),
+            }
+        }
+        if query.metrics.len() > METRICS_MAX {
+            return Err(ApiError::InvalidQuery("at most 32 `metric` can be asked for at once"));
+        }
+        Ok(query)
+    }
+
+    fn takes(&self, name: &str) -> bool {
+        let fits = |wanted: &String| wanted.strip_suffix('*').map_or(name == wanted, |begin| name.starts_with(begin));
+        self.metrics.is_empty() || self.metrics.iter().any(fits)
+    }
+}
+
+fn is_csv(format: &str) -> Result<bool, ApiError> {
+    match format {
+        "csv" => Ok(true),
+        "json" => Ok(false),
+        _ => Err(ApiError::InvalidQuery("`format` is json or csv")),
+    }
+}
+
+/// Unix seconds, or a time before now such as `-15m`, in milliseconds.
+fn moment(text: &str, now_ms: u64) -> Result<u64, ApiError> {
+    let ago = text.strip_prefix('-').map(|span| parse_span(span).map(|span| u64::from(span) * 1_000));
+    let parsed = match ago {
+        Some(ago) => ago.map(|ago| now_ms.saturating_sub(ago)),
+        None => text.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0).map(|seconds| (seconds * 1_000.0) as u64),
+    };
+    parsed.ok_or(ApiError::InvalidQuery("`from` and `to` are Unix seconds, or a time before now such as -15m"))
+}
+
+/// The figures of a span, a row a tick.
+pub(super) async fn history(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let query = Query::parse(&query.unwrap_or_default(), &headers)?;
+    let permit = app.history_readers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let content_type = if query.is_csv { "text/csv; charset=utf-8" } else { "application/json" };
+    let (pieces, waiting) = mpsc::channel(PIECES_WAITING);
+    spawn_blocking(move || {
+        let _permit = permit;
+        let mut out = Out { pieces, held: String::new() };
+        // Whoever asked went: nobody is left to be told.
+        let _gone = write(&app, &query, &mut out);
+    });
+    let head = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")];
+    let body = stream::unfold(waiting, |mut waiting| async move { Some((waiting.recv().await?, waiting)) });
+    Ok((head, Body::from_stream(body)).into_response())
+}
+
+/// Text that goes out piece by piece, no faster than it is read.
+struct Out {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    held: String,
+}
+
+impl Out {
+    fn pass_on(&mut self, at_least: usize) -> io::Result<()> {
+        if self.held.len() < at_least || self.held.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::take(&mut self.held);
+        self.pieces.blocking_send(Ok(piece.into())).map_err(io::Error::other)
+    }
+
+    fn push(&mut self, text: &str) {
+        self.held.push_str(text);
+    }
+
+    fn push_json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        self.held.push_str(&serde_json::to_string(value)?);
+        Ok(())
+    }
+}
+
+/// A column of the table.
+#[derive(Debug, Serialize)]
+struct Column {
+    /// Such as `audio_bytes_received{source="mic"}`.
+    name: String,
+    unit: String,
+    #[serde(skip)]
+    series: SeriesEntry,
+    #[serde(skip)]
+    reading: Reading,
+}
+
+/// What of a series a column shows.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    Figure,
+    Count,
+    Sum,
+    /// Of the values recorded since the row before.
+    Quantile(f64),
+}
+
+fn write(app: &App, query: &Query, out: &mut Out) -> io::Result<()> {
+    let whole = app.hub.whole();
+    let mut decoder = Decoder::default();
+    let begin = whole.with_history(|history| {
+        let wanted = history.first_at(query.from_ms);
+        let entry = history.keyframe_for(wanted)?;
+        Some((history.schema(), entry.seq, entry.keyframe.clone()?))
+    });
+    let Some((schema, seq, keyframe)) = begin else { return Ok(()) };
+    decoder.decode(&schema).map_err(io::Error::other)?;
+    let columns = columns(&decoder, query);
+    write_head(app, &columns, query, out)?;
+    let mut table = Table { columns, before: Vec::new(), rows: 0 };
+    let (mut next, mut frames) = (seq, vec![keyframe]);
+    while !frames.is_empty() {
+        for frame in &frames {
+            decoder.decode(frame).map_err(io::Error::other)?;
+            table.write_row(decoder.state(), query, out)?;
+            out.pass_on(PIECE_BYTES)?;
+        }
+        next += frames.len() as u64;
+        // In parts, so that the tick does not wait; what was let go meanwhile ends the table.
+        frames = whole.with_history(|history| {
+            let is_there = history.oldest().is_some_and(|oldest| oldest.seq <= next);
+            let frames = history.from(next).take_while(|entry| entry.wall_ms <= query.to_ms).take(64);
+            if is_there { frames.map(|entry| entry.frame.clone()).collect() } else { Vec::new() }
+        });
+    }
+    if !query.is_csv {
+        out.push("\n]}\n");
+    }
+    out.pass_on(0)
+}
+
+fn columns(decoder: &Decoder, query: &Query) -> Vec<Column> {
+    let schema = decoder.state().schema();
+    let mut families: Vec<_> =
+        schema.families().iter().filter(|family| query.takes(family.descriptor.name())).collect();
+    families.sort_by(|one, other| one.descriptor.name().cmp(other.descriptor.name()));
+    let mut columns = Vec::new();
+    for family in families {
+        for series in family.series.iter().filter_map(|number| schema.series().get(*number as usize)) {
+            let labels = family.descriptor.label_names().iter().map(String::as_str).zip(series.labels.iter());
+            let labels = label_text(labels);
+            let unit = family.descriptor.unit_name();
+            let name = family.descriptor.name();
+            let column = |suffix: &str, unit: &str, reading| Column {
+                name: format!("{name}{suffix}{labels}"),
+                unit: unit.into(),
+                series: series.clone(),
+                reading,
+            };
+            if family.kind == Kind::Histogram {
+                columns.extend([column("_count", "", Reading::Count), column("_sum", unit, Reading::Sum)]);
+                let quantiles =
+                    QUANTILES.map(|(name, share)| column(&format!("_{name}"), unit, Reading::Quantile(share)));
+                columns.extend(quantiles);
+            } else {
+                columns.push(column("", unit, Reading::Figure));
+            }
+        }
+    }
+    columns
+}
+
+fn label_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::new();
+    for (name, value) in labels {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        // A String takes everything.
+        let _never_fails = write!(text, "{name}=\"{escaped}\"");
+    }
+    if !text.is_empty() {
+        text.push('}');
+    }
+    text
+}
+
+fn write_head(app: &App, columns: &[Column], query: &Query, out: &mut Out) -> io::Result<()> {
+    if query.is_csv {
+        out.push("timestamp,seq,tick");
+        for column in columns {
+            out.push(",\"");
+            out.push(&column.name.replace('"', "\"\""));
+            out.push("\"");
+        }
+        out.push("\n");
+    } else {
+        out.push("{\"epoch\":");
+        out.push_json(&app.epoch.to_string())?;
+        out.push(",\"columns\":[{\"name\":\"timestamp\",\"unit\":\"s\"},{\"name\":\"seq\",\"unit\":\"\"},{\"name\":\"tick\",\"unit\":\"\"}");
+        for column in columns {
+            out.push(",");
+            out.push_json(column)?;
+        }
+        out.push("],\"rows\":[");
+    }
+    Ok(())
+}
+
+/// The rows, and what quantiles need of the one before.
+struct Table {
+    columns: Vec<Column>,
+    /// For each column of a quantile, its histogram at the row before.
+    before: Vec<Option<HistogramSnapshot>>,
+    rows: u64,
+}
+
+impl Table {
+    fn write_row(&mut self, frame: &Frame, query: &Query, out: &mut Out) -> io::Result<()> {
+        let head = frame.head();
+        let is_wanted = (query.from_ms..=query.to_ms).contains(&head.wall_ms);
+        self.before.resize_with(self.columns.len(), || None);
+        let (begin, end) = if query.is_csv { ("", "\n") } else { (if self.rows == 0 { "\n[" } else { ",\n[" }, "]") };
+        let mut row = format!("{begin}{:?},{},{}", head.wall_ms as f64 / 1_000.0, head.seq, head.tick);
+        for (column, before) in self.columns.iter().zip(&mut self.before) {
+            row.push(',');
+            match cell(frame, column, before) {
+                Some(text) => row.push_str(&text),
+                None if query.is_csv => {}
+                None => row.push_str("null"),
+            }
+        }
+        row.push_str(end);
+        if is_wanted {
+            self.rows += 1;
+            out.push(&row);
+        }
+        Ok(())
+    }
+}
+
+/// A figure as text that both JSON and CSV take; None where there is none.
+fn cell(frame: &Frame, column: &Column, before: &mut Option<HistogramSnapshot>) -> Option<String> {
+    let text = |figure: f64| figure.is_finite().then(|| format!("{figure:?}"));
+    match (frame.value(&column.series)?, column.reading) {
+        (Value::Counter(total), _) => Some(total.to_string()),
+        (Value::Gauge(gauge), _) => text(gauge.value()),
+        (Value::Histogram(histogram), Reading::Count) => Some(histogram.count().to_string()),
+        (Value::Histogram(histogram), Reading::Sum) => text(histogram.sum()),
+        (Value::Histogram(histogram), Reading::Quantile(share)) => {
+            let since = before.as_ref().and_then(|before| histogram.since(before).ok());
+            *before = Some(*histogram);
+            since.filter(|since| since.count() > 0).and_then(|since| text(since.quantile(share)))
+        }
+        (Value::Histogram(_), Reading::Figure) => None,
+    }
+}

@@ -1,0 +1,263 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tachograph_core::wire::frame::{Epoch, Outcome, Record, Request};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::channel::{BATCH_BYTES_MAX, Batch, Begin, Channel};
+use super::form::{Form, WriteError, Writer, Written};
+use super::relay::Wanted;
+
+/// Frames that are written anew at once, and bytes of them.
+const PIECE_FRAMES_MAX: usize = 256;
+const PIECE_BYTES_MAX: usize = 64 * 1024;
+
+/// A reader's place in a stream. What it holds does not grow with what it has not read.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    channel: Arc<Channel>,
+    newest: watch::Receiver<u64>,
+    /// What comes before the frames.
+    opening: VecDeque<Bytes>,
+    /// The past, while it is written as this reader wants it.
+    fill: Option<Fill>,
+    /// The next frame.
+    next: u64,
+    /// Frames up to this one are owed.
+    owed: u64,
+    form: Form,
+    outcome: Outcome,
+}
+
+impl Cursor {
+    /// A reader of the whole stream.
+    pub(crate) fn open(channel: &Arc<Channel>, epoch: Epoch, request: Request) -> Self {
+        let newest = channel.subscribe();
+        channel.with_history(|history| {
+            let begin = Begin::answer(request, epoch, history);
+            let keyframe = history.keyframe_for(begin.seq).filter(|_| begin.needs_keyframe);
+            let first = keyframe.map_or(begin.seq, |entry| entry.seq);
+            let mut hello = Vec::new();
+            begin.hello(epoch, first).write(&mut hello);
+            let mut opening = VecDeque::from([Bytes::from(hello)]);
+            if let Some(keyframe) = keyframe.and_then(|entry| entry.keyframe.clone()) {
+                opening.extend([history.schema(), keyframe]);
+            }
+            Self {
+                channel: Arc::clone(channel),
+                newest,
+                opening,
+                fill: None,
+                // Without a keyframe to begin with it waits for the next one, as if it were too slow.
+                next: if begin.needs_keyframe && keyframe.is_none() {
+                    0
+                } else {
+                    first + u64::from(keyframe.is_some())
+                },
+                owed: history.newest().map_or(0, |entry| entry.seq),
+                form: Form::Binary,
+                outcome: begin.outcome,
+            }
+        })
+    }
+
+    /// A reader of part of the stream, or of another form of it: its past is written anew from the whole
+    /// stream's, and goes on with what the relay writes.
+    pub(crate) fn open_relayed(
+        whole: &Arc<Channel>,
+        relay: Arc<Channel>,
+        epoch: Epoch,
+        request: Request,
+        wanted: &Wanted,
+    ) -> Self {
+        let newest = relay.subscribe();
+        let writer = Writer::new(wanted.form, &wanted.filter, epoch);
+        let fill = Fill::new(Arc::clone(whole), writer, epoch, request, wanted.form);
+        let Begin { outcome, seq, .. } = fill.begin;
+        Self {
+            channel: relay,
+            newest,
+            opening: VecDeque::new(),
+            next: seq,
+            owed: 0,
+            fill: Some(fill),
+            form: wanted.form,
+            outcome,
+        }
+    }
+
+    /// How the stream answers what was asked for.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// What comes next, once it is there. Nothing is lost where the caller stops waiting.
+    pub(crate) async fn next(&mut self) -> Batch {
+        loop {
+            if let Some(bytes) = self.next_of_opening() {
+                return Batch { bytes, first_seq: self.next, skipped: 0 };
+            }
+            if let Some(fill) = &mut self.fill {
+                match fill.next().await {
+                    Some(batch) => return batch,
+                    None => self.end_fill(),
+                }
+                continue;
+            }
+            if let Some((batch, next)) = self.channel.read(self.next, self.owed, self.form == Form::Plain) {
+                self.next = next;
+                return batch;
+            }
+            if self.newest.changed().await.is_err() {
+                // The server ends: so does whoever waits.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Whole records, as many as make a message.
+    fn next_of_opening(&mut self) -> Option<Bytes> {
+        let part = self.opening.front_mut()?;
+        let mut length = 0;
+        while let Some((_, more)) = part.get(length..).and_then(Record::split)
+            && (length == 0 || length + more <= BATCH_BYTES_MAX)
+        {
+            length += more;
+        }
+        // What holds no whole record is none of ours; it goes out as it is.
+        let message = if length == 0 { std::mem::take(part) } else { part.split_to(length) };
+        if part.is_empty() {
+            self.opening.pop_front();
+        }
+        if self.opening.is_empty() {
+            self.opening = VecDeque::new();
+        }
+        Some(message)
+    }
+
+    fn end_fill(&mut self) {
+        if let Some(fill) = self.fill.take() {
+            self.next = fill.next;
+            self.owed = fill.next;
+        }
+    }
+}
+
+/// The past as a reader wants it, written piece by piece as it is read.
+#[derive(Debug)]
+struct Fill {
+    whole: Arc<Channel>,
+    begin: Begin,
+    epoch: Epoch,
+    form: Form,
+    /// None while a piece is written.
+    writer: Option<Writer>,
+    working: Option<JoinHandle<Option<Piece>>>,
+    /// The next frame of the whole stream.
+    next: u64,
+    has_begun: bool,
+}
+
+/// Frames of the whole stream.
+struct Source {
+    /// Schema and keyframe, where the writer has none.
+    head: Vec<Bytes>,
+    frames: Vec<Bytes>,
+    /// The first frame's number.
+    first: u64,
+}
+
+/// Some of the past, written.
+#[derive(Debug)]
+struct Piece {
+    writer: Writer,
+    batch: Batch,
+    /// The next frame.
+    next: u64,
+}
+
+impl Fill {
+    fn new(whole: Arc<Channel>, writer: Writer, epoch: Epoch, request: Request, form: Form) -> Self {
+        let begin = whole.with_history(|history| Begin::answer(request, epoch, history));
+        let (next, writer) = (begin.seq, Some(writer));
+        Self { whole, begin, epoch, form, writer, working: None, next, has_begun: false }
+    }
+
+    /// None once nothing of the past is left.
+    async fn next(&mut self) -> Option<Batch> {
+        loop {
+            if self.working.is_none() {
+                self.working = Some(self.work()?);
+            }
+            let piece = self.working.as_mut()?.await;
+            self.working = None;
+            let Piece { writer, batch, next } = piece.ok()??;
+            (self.writer, self.next) = (Some(writer), next);
+            if !batch.bytes.is_empty() {
+                return Some(batch);
+            }
+        }
+    }
+
+    fn work(&mut self) -> Option<JoinHandle<Option<Piece>>> {
+        let has_begun = std::mem::replace(&mut self.has_begun, true);
+        let source = self.source(has_begun)?;
+        let (writer, begin, epoch, form) = (self.writer.take()?, self.begin, self.epoch, self.form);
+        Some(spawn_blocking(move || {
+            let hello = (!has_begun && form == Form::Binary).then(|| {
+                let first =
+                    if begin.needs_keyframe { source.first - source.head.len().min(1) as u64 } else { begin.seq };
+                begin.hello(epoch, first)
+            });
+            let mut bytes = Vec::new();
+            hello.iter().for_each(|hello| hello.write(&mut bytes));
+            write_piece(writer, &source, begin, form, bytes)
+        }))
+    }
+
+    /// The next frames of the whole stream; at first from the keyframe before them on.
+    fn source(&self, has_begun: bool) -> Option<Source> {
+        self.whole.with_history(|history| {
+            let keyframe = history.keyframe_for(self.begin.seq).filter(|_| !has_begun);
+            let (first, head) = match keyframe.and_then(|entry| Some((entry.seq, entry.keyframe.clone()?))) {
+                Some((seq, keyframe)) => (seq + 1, vec![history.schema(), keyframe]),
+                None => (self.next, Vec::new()),
+            };
+            // What was let go meanwhile cannot be written any more.
+            history.oldest().filter(|oldest| oldest.seq <= first)?;
+            let frames: Vec<_> = history.from(first).take(PIECE_FRAMES_MAX).map(|entry| entry.frame.clone()).collect();
+            let is_any = !(head.is_empty() && frames.is_empty());
+            is_any.then_some(Source { head, frames, first })
+        })
+    }
+}
+
+/// None where the frames cannot be read, which is a bug.
+fn write_piece(mut writer: Writer, source: &Source, begin: Begin, form: Form, mut bytes: Vec<u8>) -> Option<Piece> {
+    let mut next = source.first;
+    let (mut first_seq, mut is_first) = (None, true);
+    for (place, part) in source.head.iter().chain(&source.frames).enumerate() {
+        for record in Record::all(part) {
+            let written = record.map_err(WriteError::from).and_then(|record| writer.take(&record));
+            let written = written.inspect_err(|error| tracing::error!(%error, "the past cannot be written")).ok()?;
+            let Some(Written { head, frame, .. }) = written else { continue };
+            next = head.seq + 1;
+            let is_wanted = head.seq >= begin.seq || (form == Form::Binary && begin.needs_keyframe);
+            if !is_wanted {
+                continue;
+            }
+            if std::mem::take(&mut is_first) && place < source.head.len() {
+                bytes.extend(writer.new_schema().into_iter().flatten());
+            }
+            first_seq.get_or_insert(head.seq);
+            bytes.extend_from_slice(&frame);
+        }
+        if bytes.len() > PIECE_BYTES_MAX && place + 1 >= source.head.len() {
+            break;
+        }
+    }
+    let batch = Batch { bytes: bytes.into(), first_seq: first_seq.unwrap_or(next), skipped: 0 };
+    Some(Piece { writer, batch, next })
+}

@@ -1,0 +1,119 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tachograph_core::wire::frame::{Filter, Record, Request};
+use tokio::task::spawn_blocking;
+
+use super::channel::Channel;
+use super::cursor::Cursor;
+use super::form::{Form, WriteError, Writer, Written};
+use super::history::{Entry, HistoryLimits};
+use crate::app::App;
+use crate::error::ApiError;
+
+/// Streams that are written beside the whole one, each once for all of its readers.
+const RELAYS_MAX: usize = 64;
+/// What a reader may be behind, and some more; the past is made anew from the whole stream's.
+const LIMITS: HistoryLimits = HistoryLimits { span: Duration::from_secs(30), bytes: 64 << 20 };
+/// A relay with nobody to read it ends after this many frames.
+const IDLE_FRAMES_MAX: u32 = 5;
+
+/// What of the stream is written, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Wanted {
+    pub(crate) filter: Filter,
+    pub(crate) form: Form,
+}
+
+/// The streams that are written beside the whole one.
+#[derive(Debug, Default)]
+pub(crate) struct Relays(Mutex<HashMap<Wanted, Arc<Channel>>>);
+
+impl Relays {
+    /// The stream that is wanted; begins to write it if nobody wanted it before.
+    pub(crate) fn channel(&self, app: &App, wanted: &Wanted) -> Result<Arc<Channel>, ApiError> {
+        let mut relays = self.0.lock();
+        if let Some(channel) = relays.get(wanted) {
+            return Ok(Arc::clone(channel));
+        }
+        if relays.len() >= RELAYS_MAX {
+            app.metrics.subscriptions_refused.inc();
+            return Err(ApiError::TooManySubscriptions);
+        }
+        let channel = Arc::new(Channel::new(LIMITS));
+        relays.insert(wanted.clone(), Arc::clone(&channel));
+        app.metrics.subscriptions.set(relays.len() as f64);
+        tokio::spawn(run(app.clone(), wanted.clone(), Arc::clone(&channel)));
+        Ok(channel)
+    }
+
+    /// Forgets a stream that only its relay and this table hold.
+    fn forget_if_idle(&self, app: &App, wanted: &Wanted) -> bool {
+        let mut relays = self.0.lock();
+        let is_idle = relays.get(wanted).is_some_and(|channel| Arc::strong_count(channel) <= 2);
+        if is_idle {
+            self.remove(app, wanted, &mut relays);
+        }
+        is_idle
+    }
+
+    fn remove(&self, app: &App, wanted: &Wanted, relays: &mut HashMap<Wanted, Arc<Channel>>) {
+        relays.remove(wanted);
+        app.metrics.subscriptions.set(relays.len() as f64);
+    }
+}
+
+/// Follows the whole stream and writes what is wanted of it, for as long as somebody reads.
+async fn run(app: App, wanted: Wanted, channel: Arc<Channel>) {
+    tokio::select! {
+        ended = follow(&app, &wanted, &channel) => {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a subscription cannot be served any more");
+                let relays = &app.hub.relays;
+                relays.remove(&app, &wanted, &mut relays.0.lock());
+            }
+        }
+        () = app.shutdown.cancelled() => {}
+    }
+}
+
+async fn follow(app: &App, wanted: &Wanted, channel: &Arc<Channel>) -> Result<(), WriteError> {
+    let mut cursor = Cursor::open(app.hub.whole(), app.epoch, Request::Window { seconds: 0 });
+    let mut writer = Writer::new(wanted.form, &wanted.filter, app.epoch);
+    let mut idle = 0;
+    loop {
+        let batch = cursor.next().await;
+        let wants_keyframe = channel.takes_keyframe_wish();
+        let task = spawn_blocking(move || {
+            let entries = write(&mut writer, &batch.bytes, wants_keyframe);
+            (writer, entries)
+        });
+        // It was neither aborted nor, but for a bug, can it panic: a frame of our own is read.
+        let Ok((returned, entries)) = task.await else { return Ok(()) };
+        writer = returned;
+        let mut schema = writer.new_schema();
+        for entry in entries? {
+            channel.publish(entry, schema.take());
+        }
+        idle = if Arc::strong_count(channel) <= 2 { idle + 1 } else { 0 };
+        if idle > IDLE_FRAMES_MAX && app.hub.relays.forget_if_idle(app, wanted) {
+            return Ok(());
+        }
+    }
+}
+
+/// The frames of a message, written as wanted; the last one with a keyframe if one is wished for.
+fn write(writer: &mut Writer, bytes: &[u8], wants_keyframe: bool) -> Result<Vec<Entry>, WriteError> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for record in Record::all(bytes) {
+        let Some(Written { head, frame, is_self_contained }) = writer.take(&record?)? else { continue };
+        let keyframe = is_self_contained.then(|| frame.clone());
+        entries.push(Entry { seq: head.seq, tick: head.tick, wall_ms: head.wall_ms, frame, keyframe });
+    }
+    if let Some(last) = entries.last_mut().filter(|last| wants_keyframe && last.keyframe.is_none()) {
+        last.keyframe = writer.keyframe();
+    }
+    Ok(entries)
+}
