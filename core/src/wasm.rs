@@ -7,6 +7,11 @@
 //! const message = decodeServerMessage(event.data);
 //! if (message.type === "metrics") console.log(message.source, message.queue_fill_ratio);
 //!
+//! const stream = new Stream();
+//! const socket = new WebSocket(`${server}/ws/stream?${stream.query(900)}`);
+//! socket.binaryType = "arraybuffer";
+//! socket.onmessage = ({ data }) => stream.take(new Uint8Array(data)).forEach(draw);
+//!
 //! const registry = new Registry();
 //! const clicks = registry.counter({ name: "clicks", help: "Clicks", labels: ["button"] });
 //! clicks.with({ button: "save" }).inc();
@@ -28,6 +33,7 @@ use crate::instrument::{Counter, Gauge, Histogram, SCALE};
 use crate::registry::{
     Aggregation, CounterFamily, Descriptor, GaugeFamily, HistogramFamily, LabelError, RegisterError, Registry,
 };
+use crate::wire::frame::{Arrival, Epoch, Follower, Hello, Outcome};
 use crate::wire::{Envelope, StreamFrame};
 
 /// The largest whole number that every JavaScript number up to it can tell apart: 2^53 - 1.
@@ -74,13 +80,59 @@ pub fn decode_server_message(text: &str) -> Result<JsValue, Error> {
     decode::<Envelope<'static>>(text, "a message of the server")
 }
 
-/// Reads a frame of the viewers' stream.
+/// Reads a line of the viewers' stream in its plain form.
 ///
 /// Throws a `DecodeError` when the text is not such a frame, or holds a number above 2^53 - 1.
 #[wasm_bindgen(js_name = decodeStreamFrame, unchecked_return_type = "Record<string, any>")]
 pub fn decode_stream_frame(text: &str) -> Result<JsValue, Error> {
     decode::<StreamFrame<'static>>(text, "a stream frame")
 }
+
+/// A viewer's side of the stream, over as many connections as it takes.
+#[derive(Debug, Default)]
+#[wasm_bindgen(js_name = Stream)]
+pub struct JsStream(Follower);
+
+#[wasm_bindgen(js_class = Stream)]
+impl JsStream {
+    /// One that has nothing yet.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What to ask for on the next connection, as the query of the stream's address: so many seconds of the
+    /// past at first, what was missed after that.
+    pub fn query(&self, window: u32) -> String {
+        self.0.request(window).to_string()
+    }
+
+    /// Takes a message of the socket; returns the frames in it that are new, as `decodeStreamFrame` returns
+    /// them.
+    ///
+    /// Throws a `DecodeError` when the bytes are not as they should be: connect again. Throws one, too, for a
+    /// number above 2^53 - 1.
+    #[wasm_bindgen(unchecked_return_type = "Record<string, any>[]")]
+    pub fn take(&mut self, message: &[u8]) -> Result<Vec<JsValue>, Error> {
+        let undecoded = |fault: &dyn Display| error("DecodeError", format!("the message is not of a stream: {fault}"));
+        let mut origin = self.0.hello().cloned();
+        let mut frames = Vec::new();
+        let taken = self.0.take(message, |arrival| match arrival {
+            Arrival::Hello(hello) => origin = Some(hello.clone()),
+            Arrival::Newest(state) | Arrival::Fills(state) => {
+                let Hello { epoch, server_version, .. } = origin.as_ref().unwrap_or(&NOWHERE);
+                frames.push(to_js(&state.to_plain(*epoch, server_version)));
+            }
+            Arrival::Skipped(_) => {}
+        });
+        taken.map_err(|fault| undecoded(&fault))?;
+        frames.into_iter().map(|frame| frame.map_err(|fault| undecoded(&fault))).collect()
+    }
+}
+
+/// A follower tells no frame before the hello.
+static NOWHERE: Hello =
+    Hello { epoch: Epoch::from_bytes([0; 16]), server_version: String::new(), outcome: Outcome::Fresh, first_seq: 0 };
 
 /// A set of metric families.
 #[derive(Debug, Default)]

@@ -22,30 +22,47 @@ describe('server', { concurrency: true, timeout: 60_000 }, () => {
     }
   });
 
-  test('gives a page the latest state at once, then one each second', async (t) => {
+  test('gives a page the latest state at once, then one frame each second', async (t) => {
     const server = await startServer(t);
-    const session = await Session.start(t, server);
-    session.feed('system');
-    await session.nextMetrics('system');
-    const viewer = new WebSocket(`ws://${server.address}/ws/stream`);
+    const viewer = new WebSocket(`ws://${server.address}/ws/stream?window=0`);
     t.after(() => viewer.terminate());
-    const frames = [];
-    viewer.on('message', (data, isBinary) => frames.push({ ...JSON.parse(data), isBinary, at: performance.now() }));
+    const records = [];
+    viewer.on('message', (data, isBinary) => {
+      assert.ok(isBinary, 'a message of the stream is text');
+      recordsOf(data).forEach((record) => records.push({ ...record, at: performance.now() }));
+    });
     await within(5_000, once(viewer, 'open'), 'an open viewer socket');
     const opened = performance.now();
     await sleep(5_500);
 
-    assert.ok(secondsBetween(opened, frames[0].at) < 0.5, 'the latest state is late');
-    assert.ok(frames.length >= 5 && frames.length <= 7, `${frames.length} frames in 5.5 s`);
-    frames.forEach(({ seq, epoch, isBinary, registry, sessions }, n) => {
-      if (n > 0) assert.ok(seq > frames[n - 1].seq);
+    const [hello] = records;
+    assert.equal(hello.kind, HELLO);
+    assert.deepEqual([...hello.payload.subarray(0, 5)], [...Buffer.from('TACH'), 1]);
+    const state = records.find(({ kind }) => kind === KEYFRAME);
+    assert.ok(secondsBetween(opened, state.at) < 0.5, 'the latest state is late');
+    const live = records.filter(({ kind, at }) => kind === DELTA && secondsBetween(opened, at) > 0.5);
+    assert.ok(live.length >= 4 && live.length <= 6, `${live.length} frames in 5 s`);
+  });
+
+  test('gives scripts the same as lines, from the past on', async (t) => {
+    const server = await startServer(t);
+    const session = await Session.start(t, server);
+    session.feed('system');
+    await session.nextMetrics('system');
+    await sleep(2_000);
+    const frames = await lines(t, server, '/api/v1/stream?window=10s', 6);
+    frames.forEach(({ seq, epoch, registry }, n) => {
+      if (n > 0) assert.equal(seq, frames[n - 1].seq + 1);
       assert.equal(epoch, frames[0].epoch);
-      assert.equal(isBinary, false);
       assert.ok(registry.families.length > 0);
-      assert.deepEqual(sessions.map(({ session_id }) => session_id), [session.id]);
     });
-    const tick = ({ sessions }) => sessions[0].sources[0].tick;
-    assert.ok(tick(frames.at(-1)) >= tick(frames[1]) + 2, 'the figures do not move');
+    const last = frames.slice(-2);
+    last.forEach(({ sessions }) => assert.deepEqual(sessions.map(({ session_id }) => session_id), [session.id]));
+    const [before, now] = last.map(({ sessions }) => sessions[0].sources[0].bytes_received);
+    assert.ok(now > before, 'the figures do not move');
+    const events = frames.flatMap(({ events }) => events);
+    const { id } = last[0].sessions[0];
+    assert.deepEqual(events.map(({ event, session: whose }) => [event, whose]), [['session_started', id]]);
     await session.stop();
   });
 
@@ -63,4 +80,37 @@ describe('server', { concurrency: true, timeout: 60_000 }, () => {
 
 function put(server, body) {
   return server.fetch('/api/v1/simulated', { method: 'PUT', headers: { 'content-type': 'application/json' }, body });
+}
+
+const [HELLO, KEYFRAME, DELTA] = [1, 3, 4];
+
+/** The records of a message, each behind its kind and its length as LEB128. */
+function recordsOf(bytes) {
+  const records = [];
+  let at = 0;
+  while (at < bytes.length) {
+    const kind = bytes[at];
+    let [length, shift] = [0, 0];
+    do {
+      at += 1;
+      length |= (bytes[at] & 0x7f) << shift;
+      shift += 7;
+    } while (bytes[at] & 0x80);
+    records.push({ kind, payload: bytes.subarray(at + 1, at + 1 + length) });
+    at += 1 + length;
+  }
+  return records;
+}
+
+/** The first lines of an answer that never ends, as JSON. */
+async function lines(t, server, path, count) {
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const { body } = await server.fetch(path, { signal: stop.signal });
+  let text = '';
+  for await (const piece of body.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    if (text.split('\n').length > count) break;
+  }
+  return text.split('\n').slice(0, count).map((line) => JSON.parse(line));
 }

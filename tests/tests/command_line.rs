@@ -1,8 +1,12 @@
 //! The program as a person meets it: its arguments, its addresses, its end.
 
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tachograph_tests::{Failure, Server, run, speech};
+use serde_json::Value;
+use tachograph_tests::{Failure, Server, program, run, speech};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -10,7 +14,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn help_names_the_commands_and_every_command_explains_its_flags() -> Result<(), Failure> {
     let help = run(&["--help"], SOON)?;
     assert!(help.status.success());
-    for command in ["serve", "stream", "demo"] {
+    for command in ["serve", "stream", "tail", "demo"] {
         assert!(help.stdout.contains(command), "{}", help.stdout);
         let help = run(&[command, "--help"], SOON)?;
         assert!(help.status.success());
@@ -111,6 +115,8 @@ fn health_readiness_and_addresses_that_do_not_exist() -> Result<(), Failure> {
         ("/api/v1/nothing", 404, "not_found"),
         ("/api/v1/simulated", 404, "not_simulated"),
         ("/ws/stream", 426, "not_a_websocket"),
+        ("/api/v1/stream?from=1", 400, "invalid_query"),
+        ("/api/v1/history?metrics=a", 400, "invalid_query"),
         ("/ws/live-listener", 426, "not_a_websocket"),
     ] {
         let mut answer = agent.get(format!("http://{}{path}", server.address)).call()?;
@@ -151,4 +157,69 @@ fn sigint_and_sigterm_end_a_busy_server_within_10_s() -> Result<(), Failure> {
         assert_eq!(status.code(), Some(0), "{signal} with fault {fault}");
     }
     Ok(())
+}
+
+#[test]
+fn tail_shows_a_server_and_a_recording_of_it_alike() -> Result<(), Failure> {
+    let server = Server::start("demo", &[])?;
+    let url = format!("http://{}", server.address);
+    let mut live = Command::new(program())
+        .args(["tail", &url, "--window", "1m", "--metrics", "audio_bytes_received", "--log", "error"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    std::thread::sleep(Duration::from_secs(4));
+    interrupt(&live)?;
+    let mut shown = String::new();
+    live.stdout.take().ok_or("no output")?.read_to_string(&mut shown)?;
+    assert!(live.wait()?.success());
+    assert!(shown.contains("session started") && shown.contains("audio_bytes_received{source=\"mic\"}"), "{shown}");
+
+    let path = std::env::temp_dir().join(format!("tachograph-recording-{}", std::process::id()));
+    record(&server, &path, Duration::from_secs(2))?;
+    let recorded = run(&["tail", path.to_str().ok_or("a path that is not text")?, "--json"], Duration::from_secs(10))?;
+    std::fs::remove_file(&path)?;
+    assert!(recorded.status.success(), "{recorded:?}");
+    let frames: Vec<Value> = recorded.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    assert!(frames.len() >= 4, "{} frames", frames.len());
+    let seqs: Vec<u64> = frames.iter().filter_map(|frame| frame["seq"].as_u64()).collect();
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
+    let clocks: Vec<&str> = shown.lines().filter(|line| line.contains("  tick ")).collect();
+    assert!(clocks.len() >= 3, "{shown}");
+    Ok(())
+}
+
+#[test]
+fn tail_says_what_it_cannot_show() -> Result<(), Failure> {
+    let file = speech();
+    let file = file.to_str().ok_or("a path that is not text")?;
+    for (from, words) in [
+        ("http://127.0.0.1:1", "is the server running?"),
+        ("ftp://127.0.0.1", "give a server's address"),
+        (file, "cannot show the stream"),
+    ] {
+        let ended = run(&["tail", from], Duration::from_secs(20))?;
+        assert_eq!(ended.status.code(), Some(1), "{from}");
+        assert!(ended.stderr.contains(words), "{from}: {}", ended.stderr);
+    }
+    Ok(())
+}
+
+/// Writes the stream as it comes over HTTP into a file, for so long.
+fn record(server: &Server, path: &Path, span: Duration) -> Result<(), Failure> {
+    let answer = ureq::get(format!("http://{}/api/v1/stream?window=all", server.address))
+        .header("accept", "application/octet-stream")
+        .call()?;
+    let mut body = answer.into_body().into_reader();
+    let (mut recording, mut piece) = (Vec::new(), vec![0; 65_536]);
+    let began = Instant::now();
+    while began.elapsed() < span {
+        let read = body.read(&mut piece)?;
+        recording.extend_from_slice(&piece[..read]);
+    }
+    Ok(std::fs::write(path, recording)?)
+}
+
+fn interrupt(child: &std::process::Child) -> Result<(), Failure> {
+    let sent = Command::new("kill").args(["-INT".into(), child.id().to_string()]).status()?;
+    if sent.success() { Ok(()) } else { Err("the signal was not sent".into()) }
 }

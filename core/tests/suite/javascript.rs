@@ -1,7 +1,7 @@
 //! The export as JavaScript sees it: real objects, methods by name, thrown errors.
 
 use js_sys::{Error, Function, JSON, Object, Reflect};
-use tachograph_core::wasm::{JsRegistry, decode_server_message, decode_stream_frame};
+use tachograph_core::wasm::{JsRegistry, JsStream, decode_server_message, decode_stream_frame};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -54,6 +54,21 @@ fn a_message_is_decoded_to_what_json_parse_makes_of_it() {
 #[test]
 fn a_stream_frame_is_decoded_to_what_json_parse_makes_of_it() {
     assert_eq!(json(&decode_stream_frame(STREAM_FRAME.1).unwrap()), json(&parse(STREAM_FRAME.1)));
+}
+
+#[test]
+fn a_binary_stream_is_decoded_to_what_its_lines_say() {
+    let (bytes, lines) = (include_bytes!("../golden/frames.bin"), include_str!("../golden/frames.jsonl"));
+    let mut stream = JsStream::new();
+    assert_eq!(stream.query(60), "window=60");
+    let frames = stream.take(bytes).unwrap();
+    let expected: Vec<String> = lines.lines().map(|line| json(&parse(line))).collect();
+    assert_eq!(frames.iter().map(json).collect::<Vec<_>>(), expected);
+    assert!(stream.query(60).starts_with("epoch="));
+    assert!(stream.take(bytes).unwrap().is_empty(), "what is there is not told again");
+    let (name, message) = thrown(stream.take(&[4, 9]).map(|_| JsValue::NULL).map_err(JsValue::from));
+    assert_eq!(name, "DecodeError");
+    assert!(message.contains("record"), "{message}");
 }
 
 #[test]

@@ -237,7 +237,7 @@ impl Fill {
 /// None where the frames cannot be read, which is a bug.
 fn write_piece(mut writer: Writer, source: &Source, begin: Begin, form: Form, mut bytes: Vec<u8>) -> Option<Piece> {
     let mut next = source.first;
-    let (mut first_seq, mut is_first) = (None, true);
+    let mut first_seq = None;
     for (place, part) in source.head.iter().chain(&source.frames).enumerate() {
         for record in Record::all(part) {
             let written = record.map_err(WriteError::from).and_then(|record| writer.take(&record));
@@ -247,9 +247,6 @@ fn write_piece(mut writer: Writer, source: &Source, begin: Begin, form: Form, mu
             let is_wanted = head.seq >= begin.seq || (form == Form::Binary && begin.needs_keyframe);
             if !is_wanted {
                 continue;
-            }
-            if std::mem::take(&mut is_first) && place < source.head.len() {
-                bytes.extend(writer.new_schema().into_iter().flatten());
             }
             first_seq.get_or_insert(head.seq);
             bytes.extend_from_slice(&frame);

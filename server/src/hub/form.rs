@@ -71,9 +71,6 @@ impl Writer {
                 Ok(Some(Written { head, frame, is_self_contained: is_keyframe }))
             }
             Form::Plain => {
-                if is_keyframe {
-                    self.decoder.decode(&Self::schema_of(sieve))?;
-                }
                 self.decoder.decode(&self.sifted)?;
                 self.line().map(Some)
             }

@@ -124,7 +124,7 @@ impl History {
     /// The number of the first of the frames of the last `seconds`.
     pub(crate) fn first_within(&self, seconds: u64) -> u64 {
         let newest = self.newest().map_or(0, |entry| entry.tick);
-        let wanted = |entry: &&Entry| entry.tick > newest.saturating_sub(seconds);
+        let wanted = |entry: &&Entry| entry.tick.saturating_add(seconds) > newest;
         self.entries.iter().find(wanted).or(self.newest()).map_or(0, |entry| entry.seq)
     }
 }
@@ -151,7 +151,7 @@ mod tests {
         let history = filled(HistoryLimits { span: Duration::from_secs(30), bytes: usize::MAX }, 100);
         assert_eq!(history.oldest().map(|entry| entry.seq), Some(70));
         assert_eq!(history.first_within(5), 96);
-        assert_eq!(history.first_within(1_000), 70);
+        assert_eq!((history.first_within(1_000), history.first_within(0)), (70, 100));
         assert_eq!(history.first_at(80_500), 81);
     }
 
