@@ -4,7 +4,8 @@ SHELL := bash
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/binaryen/node_modules/.bin:$(PATH)
 export CARGO_TARGET_DIR := $(CURDIR)/target
 .DEFAULT_GOAL := help
-.PHONY: help run build page watch test test-core test-threads test-wasm test-server test-protocol test-whole bench instructions size lint bare clean
+SECONDS := 60
+.PHONY: help run build page watch test test-core test-threads test-wasm test-server test-protocol test-whole bench instructions size fuzz lint bare clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ instructions: ## instructions of the core's hot path, each with its limit; insta
 
 size: ## what the core adds to a wasm build
 	@scripts/core-size.sh
+
+fuzz: ## bytes of any kind for the core's readers, SECONDS (60) for each target
+	@scripts/fuzz.sh $(SECONDS)
 
 lint: bare ## formatting, clippy, documentation
 	scripts/lint.sh

@@ -14,6 +14,7 @@ for package in tachograph-core tachograph-web; do
   cargo clippy --quiet -p "$package" --all-features --target wasm32-unknown-unknown -- -D warnings
 done
 (cd bench && cargo fmt --check)
+(cd fuzz && cargo fmt --check)
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p tachograph-core -p tachograph --lib
 say "scripts"
