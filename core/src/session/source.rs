@@ -1,4 +1,5 @@
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -90,7 +91,7 @@ pub(super) struct Source {
 
     in_force: ProviderInForce,
     phase: ProviderPhase,
-    health: Option<serde_json::Value>,
+    health: Option<Arc<serde_json::Value>>,
     recent: RecentChunks,
     inference_ms: Distribution,
     worst_realtime_factor: f64,
@@ -293,7 +294,7 @@ impl Source {
     }
 
     pub(super) fn set_health(&mut self, health: Option<serde_json::Value>) {
-        self.health = health;
+        self.health = health.map(Arc::new);
     }
 
     /// None when the ladder is off.

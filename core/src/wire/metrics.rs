@@ -1,4 +1,5 @@
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -85,8 +86,8 @@ pub struct Metrics {
     pub vad_enabled: bool,
     /// What the provider is doing.
     pub provider_state: ProviderState,
-    /// What the provider says of itself; null when it did not answer.
-    pub provider_health: Option<Value>,
+    /// What the provider says of itself, shared by all that tell it; null when it did not answer.
+    pub provider_health: Option<Arc<Value>>,
     /// Chunks with voice by chunks that voice detection judged; 2 decimals.
     pub speech_ratio: f64,
     /// Chunks in which voice detection found voice.

@@ -435,17 +435,17 @@ fn a_providers_health_is_any_json() {
     ];
     for health in shapes.into_iter().map(Some).chain([None, Some(json!(1)), None]) {
         let metrics = &mut server.sessions[0].sources[0];
-        metrics.provider_health = health;
+        metrics.provider_health = health.map(Into::into);
         metrics.timestamp = now;
         follows(&mut reader, &server.say());
         let mut late = Decoder::default();
         late.decode(&server.join()).unwrap();
         assert_eq!(text(&late), text(&reader));
     }
-    server.sessions[0].sources[0].provider_health = Some((0..40).fold(json!(1), |value, _| json!([value])));
+    server.sessions[0].sources[0].provider_health = Some((0..40).fold(json!(1), |value, _| json!([value])).into());
     assert_eq!(reader.decode(&server.say().record), Ok(1));
     let cut = (0..16).fold(json!(null), |value, _| json!([value]));
-    assert_eq!(reader.state().sessions().next().unwrap().sources[0].provider_health, Some(cut));
+    assert_eq!(reader.state().sessions().next().unwrap().sources[0].provider_health, Some(cut.into()));
 }
 
 // ---- events

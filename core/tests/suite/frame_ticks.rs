@@ -350,7 +350,7 @@ fn change_figures(metrics: &mut Metrics, choices: &mut Unstructured<'_>) -> Resu
         (m.provider, m.model_id) = (label(choices)?, label(choices)?);
     }
     if choices.ratio(1, 6)? {
-        m.provider_health = maybe(choices, |choices| value(choices, 4))?;
+        m.provider_health = maybe(choices, |choices| value(choices, 4))?.map(Into::into);
     }
     Ok(())
 }

@@ -123,7 +123,7 @@ fn health_is_what_the_provider_last_said_or_null() {
     assert_eq!(bench.tick(0).provider_health, None);
     let health = serde_json::json!({"workers": 2, "ok": true});
     bench.session.set_provider_health(SYSTEM, Some(health.clone()));
-    assert_eq!(bench.tick(0).provider_health, Some(health));
+    assert_eq!(bench.tick(0).provider_health, Some(health.into()));
     bench.session.set_provider_health(SYSTEM, None);
     assert_eq!(bench.tick(0).provider_health, None);
 }

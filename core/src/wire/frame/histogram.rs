@@ -61,12 +61,23 @@ fn put_parts(out: &mut Vec<u8>, flags: usize, before: &HistogramSnapshot, now: &
     Some(())
 }
 
-/// How many buckets grew, then of each how far it is from the one before and by how much it grew.
+/// Writes the buckets that grew; None if one shrank.
 fn put_buckets(out: &mut Vec<u8>, before: &[(i32, u64)], now: &[(i32, u64)]) -> Option<()> {
-    let count = grown(before, now).try_fold(0, |count, bucket| bucket.map(|_| count + 1))?;
+    let pairs = before.iter().zip(now);
+    let same = before.len() == now.len() && pairs.clone().all(|(before, now)| before.0 == now.0);
+    if !same {
+        return put_grown(out, grown(before, now));
+    }
+    let grown = pairs.filter(|(before, now)| before.1 != now.1);
+    put_grown(out, grown.map(|(before, now)| Some((now.0, now.1.checked_sub(before.1)?))))
+}
+
+/// How many buckets grew, then of each how far it is from the one before and by how much it grew.
+fn put_grown(out: &mut Vec<u8>, grown: impl Iterator<Item = Option<(i32, u64)>> + Clone) -> Option<()> {
+    let count = grown.clone().try_fold(0, |count, bucket| bucket.map(|_| count + 1))?;
     put_varint(out, count);
     let mut last = 0;
-    for (index, growth) in grown(before, now).flatten() {
+    for (index, growth) in grown.flatten() {
         put_signed(out, i64::from(index) - i64::from(last));
         put_varint(out, growth);
         last = index;
@@ -75,7 +86,7 @@ fn put_buckets(out: &mut Vec<u8>, before: &[(i32, u64)], now: &[(i32, u64)]) -> 
 }
 
 /// The buckets that grew; None in place of one that shrank.
-fn grown<'a>(before: &'a [(i32, u64)], now: &'a [(i32, u64)]) -> impl Iterator<Item = Option<(i32, u64)>> + 'a {
+fn grown<'a>(before: &'a [(i32, u64)], now: &'a [(i32, u64)]) -> impl Iterator<Item = Option<(i32, u64)>> + Clone + 'a {
     let mut before = before.iter().peekable();
     let mut now = now.iter();
     core::iter::from_fn(move || {

@@ -1,6 +1,7 @@
 //! A source's figures as a row of cells, each of which is written only when it is not as foreseen.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde_json::Value;
@@ -216,7 +217,7 @@ pub(super) struct Row {
     steps: [u64; CELLS],
     provider: String,
     model_id: String,
-    health: Option<Value>,
+    health: Option<Arc<Value>>,
     /// Memory of the health, where it was read.
     health_bytes: usize,
     /// By how many milliseconds the figures are older than the frame.
@@ -242,7 +243,7 @@ pub(super) struct Figures<'a> {
     cells: [u64; CELLS],
     provider: &'a str,
     model_id: &'a str,
-    health: Option<&'a Value>,
+    health: Option<&'a Arc<Value>>,
     late_ms: i64,
 }
 
@@ -399,9 +400,9 @@ impl Row {
         if mask & HEALTH != 0 {
             self.health = match from.byte("row.health")? {
                 0 => None,
-                _ => Some(Value::read(from, "row.health")?),
+                _ => Some(Arc::new(Value::read(from, "row.health")?)),
             };
-            self.health_bytes = self.health.as_ref().map_or(0, memory_of);
+            self.health_bytes = self.health.as_deref().map_or(0, memory_of);
         }
         if mask & LATE != 0 {
             self.late_ms = from.signed("row.late_ms")?;
