@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::channel::{BATCH_BYTES_MAX, Batch, Begin, Channel};
-use super::form::{Form, WriteError, Writer, Written};
+use super::form::{Form, WriteError, Writer};
 use super::relay::Wanted;
 
 /// Frames that are written anew at once, and bytes of them.
@@ -236,25 +236,33 @@ impl Fill {
 
 /// None where the frames cannot be read, which is a bug.
 fn write_piece(mut writer: Writer, source: &Source, begin: Begin, form: Form, mut bytes: Vec<u8>) -> Option<Piece> {
-    let mut next = source.first;
-    let mut first_seq = None;
-    for (place, part) in source.head.iter().chain(&source.frames).enumerate() {
-        for record in Record::all(part) {
-            let written = record.map_err(WriteError::from).and_then(|record| writer.take(&record));
-            let written = written.inspect_err(|error| tracing::error!(%error, "the past cannot be written")).ok()?;
-            let Some(Written { head, frame, .. }) = written else { continue };
-            next = head.seq + 1;
-            let is_wanted = head.seq >= begin.seq || (form == Form::Binary && begin.needs_keyframe);
-            if !is_wanted {
-                continue;
-            }
-            first_seq.get_or_insert(head.seq);
-            bytes.extend_from_slice(&frame);
+    // Readers of frames need the keyframe before those they asked for, and what is between.
+    let wanted = if form == Form::Binary && begin.needs_keyframe { 0 } else { begin.seq };
+    let (mut next, mut first_seq) = (source.first, None);
+    for part in source.head.iter().chain(&source.frames) {
+        let taken = take_part(&mut writer, part, wanted, &mut bytes);
+        let taken = taken.inspect_err(|error| tracing::error!(%error, "the past cannot be written")).ok()?;
+        if let Some(seq) = taken {
+            next = seq + 1;
+            first_seq = first_seq.or((seq >= wanted).then_some(seq));
         }
-        if bytes.len() > PIECE_BYTES_MAX && place + 1 >= source.head.len() {
+        if bytes.len() > PIECE_BYTES_MAX {
             break;
         }
     }
     let batch = Batch { bytes: bytes.into(), first_seq: first_seq.unwrap_or(next), skipped: 0 };
     Some(Piece { writer, batch, next })
+}
+
+/// Writes a frame of the past if it is wanted. Returns its number; none if it is no frame.
+fn take_part(writer: &mut Writer, part: &[u8], wanted: u64, bytes: &mut Vec<u8>) -> Result<Option<u64>, WriteError> {
+    let mut seq = None;
+    for record in Record::all(part) {
+        let Some(head) = writer.take(&record?)? else { continue };
+        seq = Some(head.seq);
+        if head.seq >= wanted {
+            bytes.extend_from_slice(&writer.written()?.frame);
+        }
+    }
+    Ok(seq)
 }

@@ -25,7 +25,9 @@ pub(crate) struct Writer {
     sieve: Option<Sieve>,
     /// For lines, which say all: what the stream has said until now.
     decoder: Decoder,
+    /// The newest frame, sifted.
     sifted: Vec<u8>,
+    newest_is_keyframe: bool,
     /// How much of the schema was told.
     described: Option<Extent>,
 }
@@ -33,7 +35,6 @@ pub(crate) struct Writer {
 /// A frame in the wanted form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
-    pub(crate) head: Head,
     pub(crate) frame: Bytes,
     /// Whether a reader can begin with it.
     pub(crate) is_self_contained: bool,
@@ -51,37 +52,55 @@ pub(crate) enum WriteError {
 impl Writer {
     pub(crate) fn new(form: Form, filter: &Filter, epoch: Epoch) -> Self {
         let sieve = (!filter.is_everything()).then(|| Sieve::new(filter.clone()));
-        Self { epoch, form, sieve, decoder: Decoder::default(), sifted: Vec::new(), described: None }
+        Self {
+            epoch,
+            form,
+            sieve,
+            decoder: Decoder::default(),
+            sifted: Vec::new(),
+            newest_is_keyframe: false,
+            described: None,
+        }
     }
 
-    /// Takes a record of the stream; returns the frame, if it is one.
-    pub(crate) fn take(&mut self, record: &Record<'_>) -> Result<Option<Written>, WriteError> {
-        let is_keyframe = record.kind == RecordKind::Keyframe;
-        let Some(sieve) = &mut self.sieve else {
-            let is_frame = self.decoder.apply(record)? == Applied::Frame;
-            return if is_frame { self.line().map(Some) } else { Ok(None) };
+    /// Takes a record of the stream; returns when the frame is of, if it is one.
+    pub(crate) fn take(&mut self, record: &Record<'_>) -> Result<Option<Head>, WriteError> {
+        let applied = match &mut self.sieve {
+            None => self.decoder.apply(record)?,
+            Some(sieve) => {
+                self.sifted.clear();
+                let applied = sieve.take(record, &mut self.sifted)?;
+                if self.form == Form::Plain {
+                    self.decoder.decode(&self.sifted)?;
+                }
+                self.newest_is_keyframe = record.kind == RecordKind::Keyframe;
+                applied
+            }
         };
-        self.sifted.clear();
-        if sieve.take(record, &mut self.sifted)? != Applied::Frame {
-            return Ok(None);
+        Ok((applied == Applied::Frame).then(|| self.head()))
+    }
+
+    fn head(&mut self) -> Head {
+        match &mut self.sieve {
+            None => self.decoder.state().head(),
+            Some(sieve) => sieve.encoder().state().head(),
         }
+    }
+
+    /// The newest frame in the wanted form.
+    pub(crate) fn written(&self) -> Result<Written, WriteError> {
         match self.form {
             Form::Binary => {
-                let (head, frame) = (sieve.encoder().state().head(), Bytes::copy_from_slice(&self.sifted));
-                Ok(Some(Written { head, frame, is_self_contained: is_keyframe }))
+                let frame = Bytes::copy_from_slice(&self.sifted);
+                Ok(Written { frame, is_self_contained: self.newest_is_keyframe })
             }
             Form::Plain => {
-                self.decoder.decode(&self.sifted)?;
-                self.line().map(Some)
+                let plain = self.decoder.state().to_plain(self.epoch, SERVER_VERSION);
+                let mut line = serde_json::to_vec(&plain)?;
+                line.push(b'\n');
+                Ok(Written { frame: line.into(), is_self_contained: true })
             }
         }
-    }
-
-    fn line(&self) -> Result<Written, WriteError> {
-        let plain = self.decoder.state().to_plain(self.epoch, SERVER_VERSION);
-        let mut line = serde_json::to_vec(&plain)?;
-        line.push(b'\n');
-        Ok(Written { head: self.decoder.state().head(), frame: line.into(), is_self_contained: true })
     }
 
     /// The newest frame for a reader that begins with it; of lines, each is one.

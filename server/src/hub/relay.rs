@@ -108,7 +108,8 @@ async fn follow(app: &App, wanted: &Wanted, channel: &Arc<Channel>) -> Result<()
 fn write(writer: &mut Writer, bytes: &[u8], wants_keyframe: bool) -> Result<Vec<Entry>, WriteError> {
     let mut entries: Vec<Entry> = Vec::new();
     for record in Record::all(bytes) {
-        let Some(Written { head, frame, is_self_contained }) = writer.take(&record?)? else { continue };
+        let Some(head) = writer.take(&record?)? else { continue };
+        let Written { frame, is_self_contained } = writer.written()?;
         let keyframe = is_self_contained.then(|| frame.clone());
         entries.push(Entry { seq: head.seq, tick: head.tick, wall_ms: head.wall_ms, frame, keyframe });
     }

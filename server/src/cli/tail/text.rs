@@ -100,7 +100,8 @@ fn quantiles(value: &Value) -> String {
 }
 
 fn round(figure: f64) -> f64 {
-    (figure * 1_000.0).round() / 1_000.0
+    // Zero has no sign.
+    (figure * 1e6).round() / 1e6 + 0.0
 }
 
 fn print_session(out: &mut impl Write, session: &SessionState) -> io::Result<()> {
