@@ -24,6 +24,8 @@ use crate::hub::parse_span;
 /// Bytes of rows that are sent at once, and pieces of them that wait to be sent.
 const PIECE_BYTES: usize = 64 * 1024;
 const PIECES_WAITING: usize = 2;
+/// Frames that are taken from the past at once.
+const FRAMES_AT_ONCE: usize = 64;
 /// Metrics that can be asked for at once.
 const METRICS_MAX: usize = 32;
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)];
@@ -160,24 +162,30 @@ fn write(app: &App, query: &Query, out: &mut Out) -> io::Result<()> {
         Some((history.schema(), entry.seq, entry.keyframe.clone()?))
     });
     let Some((schema, seq, keyframe)) = begin else { return Ok(()) };
-    decoder.decode(&schema).map_err(io::Error::other)?;
+    for part in [schema, keyframe] {
+        decoder.decode(&part).map_err(io::Error::other)?;
+    }
     let columns = columns(&decoder, query);
     write_head(app, &columns, query, out)?;
     let mut table = Table { columns, before: Vec::new(), rows: 0 };
-    let (mut next, mut frames) = (seq, vec![keyframe]);
-    while !frames.is_empty() {
+    table.write_row(decoder.state(), query, out)?;
+    let mut next = seq + 1;
+    loop {
+        // In parts, so that the tick does not wait; what was let go meanwhile ends the table.
+        let frames: Vec<Bytes> = whole.with_history(|history| {
+            let is_there = history.oldest().is_some_and(|oldest| oldest.seq <= next);
+            let frames = history.from(next).take_while(|entry| entry.wall_ms <= query.to_ms).take(FRAMES_AT_ONCE);
+            if is_there { frames.map(|entry| entry.frame.clone()).collect() } else { Vec::new() }
+        });
+        if frames.is_empty() {
+            break;
+        }
         for frame in &frames {
             decoder.decode(frame).map_err(io::Error::other)?;
             table.write_row(decoder.state(), query, out)?;
             out.pass_on(PIECE_BYTES)?;
         }
         next += frames.len() as u64;
-        // In parts, so that the tick does not wait; what was let go meanwhile ends the table.
-        frames = whole.with_history(|history| {
-            let is_there = history.oldest().is_some_and(|oldest| oldest.seq <= next);
-            let frames = history.from(next).take_while(|entry| entry.wall_ms <= query.to_ms).take(64);
-            if is_there { frames.map(|entry| entry.frame.clone()).collect() } else { Vec::new() }
-        });
     }
     if !query.is_csv {
         out.push("\n]}\n");

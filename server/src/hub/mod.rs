@@ -37,8 +37,6 @@ pub(crate) use subscription::{Subscription, parse_span};
 pub(crate) use viewer::{Viewer, view};
 
 const TICK: Duration = Duration::from_secs(1);
-/// A reader that comes has to take in fewer frames than this before it is up to date.
-const KEYFRAME_EVERY_MAX: u64 = 60;
 /// Of a short past, or a small one, there are so many parts to begin with.
 const KEYFRAMES_MIN: u64 = 4;
 
@@ -228,8 +226,8 @@ impl Collecting {
     }
 
     fn is_keyframe_due(&self, seq: u64, limits: HistoryLimits) -> bool {
-        let every = (limits.span.as_secs() / KEYFRAMES_MIN).clamp(1, KEYFRAME_EVERY_MAX);
         let is_much = self.bytes_since_keyframe as u64 > limits.bytes as u64 / KEYFRAMES_MIN;
-        is_much || self.keyframe_seq.is_none_or(|newest| seq - newest >= every)
+        let is_long = |newest| seq - newest >= limits.span.as_secs() / KEYFRAMES_MIN;
+        self.encoder.is_keyframe_due() || is_much || self.keyframe_seq.is_none_or(is_long)
     }
 }

@@ -113,7 +113,6 @@ impl Decoder {
             return Err(FrameError::new("schema", Reason::TooMuch));
         }
         self.schema_bytes += self.state.schema.read(from)?;
-        self.state.schema.sort();
         self.check_memory("schema")
     }
 
@@ -144,6 +143,8 @@ impl Decoder {
         self.state.head = head;
         (self.state.events, self.state.events_dropped, self.event_bytes) = (Vec::new(), 0, 0);
         self.read_sections(from, extent)?;
+        // Once for all of a schema, which can come in many records.
+        self.state.schema.sort();
         self.follows = true;
         Ok(())
     }

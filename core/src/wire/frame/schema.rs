@@ -27,7 +27,8 @@ pub struct Schema {
     extent: Extent,
     /// The families of the histograms, by slot.
     histograms: Vec<u32>,
-    is_sorted: bool,
+    /// The families whose series are not in the order of their labels.
+    unsorted: Vec<u32>,
 }
 
 /// All entries up to one.
@@ -61,6 +62,7 @@ pub struct FamilyEntry {
     pub descriptor: Arc<Descriptor>,
     /// The numbers of its series; by their labels, unless some came since the newest frame.
     pub series: Vec<u32>,
+    is_sorted: bool,
 }
 
 /// A series of a stream.
@@ -127,7 +129,12 @@ impl Schema {
     pub(super) fn add_family(&mut self, kind: Kind, descriptor: &Arc<Descriptor>) -> usize {
         let begin = self.bytes.len();
         put_family(&mut self.bytes, kind, descriptor);
-        self.families.push(FamilyEntry { kind, descriptor: Arc::clone(descriptor), series: Vec::new() });
+        self.families.push(FamilyEntry {
+            kind,
+            descriptor: Arc::clone(descriptor),
+            series: Vec::new(),
+            is_sorted: true,
+        });
         self.close_entry(begin);
         self.families.len() - 1
     }
@@ -139,6 +146,11 @@ impl Schema {
         let slot = self.extent.take(held.kind);
         if held.kind == Kind::Histogram {
             self.histograms.push(family as u32);
+        }
+        let newest = held.series.last().and_then(|last| self.series.get(*last as usize));
+        if held.is_sorted && newest.is_some_and(|newest| newest.labels > *labels) {
+            held.is_sorted = false;
+            self.unsorted.push(family as u32);
         }
         held.series.push(self.series.len() as u32);
         self.series.push(SeriesEntry { family: family as u32, slot, labels: labels.clone() });
@@ -152,16 +164,16 @@ impl Schema {
         self.extent.entries += 1;
         let hash = fnv(before, &self.bytes[begin..]);
         self.ends.push(End { at: self.bytes.len(), hash, extent: self.extent });
-        self.is_sorted = false;
     }
 
     /// Brings each family's series into the order of their labels.
     pub(super) fn sort(&mut self) {
-        if !core::mem::replace(&mut self.is_sorted, true) {
-            let series = &self.series;
-            let labels = |number: &u32| &series[*number as usize].labels;
-            for family in &mut self.families {
+        let series = &self.series;
+        let labels = |number: &u32| &series[*number as usize].labels;
+        for number in self.unsorted.drain(..) {
+            if let Some(family) = self.families.get_mut(number as usize) {
                 family.series.sort_by(|one, other| labels(one).cmp(labels(other)));
+                family.is_sorted = true;
             }
         }
     }
