@@ -91,7 +91,11 @@ pub fn decode_stream_frame(text: &str) -> Result<JsValue, Error> {
 /// A viewer's side of the stream, over as many connections as it takes.
 #[derive(Debug, Default)]
 #[wasm_bindgen(js_name = Stream)]
-pub struct JsStream(Follower);
+pub struct JsStream {
+    follower: Follower,
+    /// What went wrong behind the frames that were returned last.
+    failed: Option<String>,
+}
 
 #[wasm_bindgen(js_class = Stream)]
 impl JsStream {
@@ -104,29 +108,41 @@ impl JsStream {
     /// What to ask for on the next connection, as the query of the stream's address: so many seconds of the
     /// past at first, what was missed after that.
     pub fn query(&self, window: u32) -> String {
-        self.0.request(window).to_string()
+        self.follower.request(window).to_string()
     }
 
     /// Takes a message of the socket; returns the frames in it that are new, as `decodeStreamFrame` returns
     /// them.
     ///
-    /// Throws a `DecodeError` when the bytes are not as they should be: connect again. Throws one, too, for a
-    /// number above 2^53 - 1.
+    /// Throws a `DecodeError` when the bytes are not as they should be: connect again. Where frames came before
+    /// that, they are returned, and the next call throws. A number above 2^53 - 1 is such an error, too.
     #[wasm_bindgen(unchecked_return_type = "Record<string, any>[]")]
     pub fn take(&mut self, message: &[u8]) -> Result<Vec<JsValue>, Error> {
-        let undecoded = |fault: &dyn Display| error("DecodeError", format!("the message is not of a stream: {fault}"));
-        let mut origin = self.0.hello().cloned();
-        let mut frames = Vec::new();
-        let taken = self.0.take(message, |arrival| match arrival {
+        let undecoded = |fault: String| error("DecodeError", format!("the message is not of a stream: {fault}"));
+        if let Some(fault) = self.failed.take() {
+            return Err(undecoded(fault));
+        }
+        let mut origin = self.follower.hello().cloned();
+        let (mut frames, mut failed) = (Vec::new(), None);
+        let taken = self.follower.take(message, |arrival| match arrival {
             Arrival::Hello(hello) => origin = Some(hello.clone()),
             Arrival::Newest(state) | Arrival::Fills(state) => {
                 let Hello { epoch, server_version, .. } = origin.as_ref().unwrap_or(&NOWHERE);
-                frames.push(to_js(&state.to_plain(*epoch, server_version)));
+                match to_js(&state.to_plain(*epoch, server_version)) {
+                    Ok(frame) => frames.push(frame),
+                    Err(fault) => failed = Some(fault.to_string()),
+                }
             }
             Arrival::Skipped(_) => {}
         });
-        taken.map_err(|fault| undecoded(&fault))?;
-        frames.into_iter().map(|frame| frame.map_err(|fault| undecoded(&fault))).collect()
+        failed = taken.err().map(|fault| fault.to_string()).or(failed);
+        match failed {
+            Some(fault) if frames.is_empty() => Err(undecoded(fault)),
+            fault => {
+                self.failed = fault;
+                Ok(frames)
+            }
+        }
     }
 }
 

@@ -47,10 +47,13 @@ pub struct Shared {
     pub(crate) connections: TaskTracker,
     /// Who may read the history at once.
     pub(crate) history_readers: Arc<Semaphore>,
+    /// Who may read the newest state at once.
+    pub(crate) snapshot_readers: Arc<Semaphore>,
 }
 
 /// Each reads on a thread of its own.
 const HISTORY_READERS_MAX: usize = 4;
+const SNAPSHOT_READERS_MAX: usize = 2;
 
 impl App {
     /// A server that does not listen yet.
@@ -85,6 +88,7 @@ impl App {
             sessions: SessionTable::default(),
             connections: TaskTracker::new(),
             history_readers: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
+            snapshot_readers: Arc::new(Semaphore::new(SNAPSHOT_READERS_MAX)),
         })))
     }
 

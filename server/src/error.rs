@@ -24,6 +24,8 @@ pub(crate) enum ApiError {
     Busy,
     /// There is no frame yet.
     NotYet,
+    /// A fault of the server.
+    Internal,
     /// The server has no simulated provider.
     NotSimulated,
 }
@@ -54,11 +56,12 @@ impl IntoResponse for ApiError {
             Self::TooManySubscriptions => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too_many_subscriptions",
-                "too many different filters are in use; ask for everything, or for what others ask for",
+                "too many different filters are in use; ask for all of the stream, or for what others ask for",
             ),
             Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many read the history at once; try again in a moment")
             }
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why"),
             Self::NotYet => (StatusCode::SERVICE_UNAVAILABLE, "not_yet", "the first tick is not over; try again"),
             Self::NotSimulated => {
                 (StatusCode::NOT_FOUND, "not_simulated", "start the server with --provider simulated to rehearse")

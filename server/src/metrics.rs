@@ -29,11 +29,11 @@ pub struct ServerMetrics {
     pub provider_health_failures: Counter,
     /// Figures sent without a degrade level.
     pub degrade_status_unavailable: Counter,
-    /// Pages connected.
+    /// Viewers connected: pages, scripts and others.
     pub viewers: Gauge,
     /// Frames that a viewer did not get because it was slower than the tick.
     pub viewer_frames_skipped: Counter,
-    /// Viewers cut off because they took nothing for 30 s.
+    /// Viewers cut off because they did not take a message for 30 s.
     pub viewers_cut_off: Counter,
     /// Streams written beside the whole one: filtered, or as JSON.
     pub subscriptions: Gauge,
@@ -86,7 +86,7 @@ impl ServerMetrics {
                 "tachograph_degrade_status_unavailable",
                 "Figures sent without a degrade level",
             )?,
-            viewers: gauge(Descriptor::new("tachograph_viewers", "Pages connected"))?,
+            viewers: gauge(Descriptor::new("tachograph_viewers", "Viewers connected: pages, scripts and others"))?,
             viewer_frames_skipped: counter("tachograph_viewer_frames_skipped", "Frames that slow viewers did not get")?,
             viewers_cut_off: counter(
                 "tachograph_viewers_cut_off",

@@ -27,8 +27,13 @@ pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, &'static str)
 
 /// The newest frame in the stream's plain form.
 pub(super) async fn snapshot(State(app): State<App>) -> Result<Response, ApiError> {
-    let newest = spawn_blocking(move || hub::newest_plain(&app).and_then(|frame| serde_json::to_vec(&frame).ok()));
-    let json = newest.await.ok().flatten().ok_or(ApiError::NotYet)?;
+    // They wait for each other: each reads some frames and writes all of the newest one.
+    let permit = app.snapshot_readers.clone().acquire_owned().await.map_err(|_| ApiError::Busy)?;
+    let newest = spawn_blocking(move || {
+        let _permit = permit;
+        hub::newest_plain(&app)
+    });
+    let json = newest.await.map_err(|_| ApiError::Internal)??;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, json).into_response())
 }

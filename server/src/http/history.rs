@@ -13,13 +13,14 @@ use serde::Serialize;
 use tachograph_core::registry::Kind;
 use tachograph_core::snapshot::{HistogramSnapshot, Value};
 use tachograph_core::wire::frame::{Decoder, SeriesEntry, State as Frame};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::app::App;
 use crate::clock::unix_seconds;
 use crate::error::ApiError;
-use crate::hub::parse_span;
+use crate::hub::{WRITE_MAX, parse_span};
 
 /// Bytes of rows that are sent at once, and pieces of them that wait to be sent.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -92,14 +93,18 @@ pub(super) async fn history(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let query = Query::parse(&query.unwrap_or_default(), &headers)?;
+    let begin = Begin::find(&app, &query).ok_or(ApiError::NotYet)?;
     let permit = app.history_readers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
     let content_type = if query.is_csv { "text/csv; charset=utf-8" } else { "application/json" };
     let (pieces, waiting) = mpsc::channel(PIECES_WAITING);
     spawn_blocking(move || {
         let _permit = permit;
         let mut out = Out { pieces, held: String::new() };
-        // Whoever asked went: nobody is left to be told.
-        let _gone = write(&app, &query, &mut out);
+        if let Err(error) = write(&app, &query, &begin, &mut out) {
+            tracing::debug!(%error, "a table of the past was not written to its end");
+            // The answer is cut off, so that nobody takes it for all there is.
+            let _gone = out.send(Err(error));
+        }
     });
     let head = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")];
     let body = stream::unfold(waiting, |mut waiting| async move { Some((waiting.recv().await?, waiting)) });
@@ -118,7 +123,13 @@ impl Out {
             return Ok(());
         }
         let piece = std::mem::take(&mut self.held);
-        self.pieces.blocking_send(Ok(piece.into())).map_err(io::Error::other)
+        self.send(Ok(piece.into()))
+    }
+
+    /// Waits until it is taken; whoever takes nothing for long must not keep the place of others.
+    fn send(&self, piece: io::Result<Bytes>) -> io::Result<()> {
+        let sent = self.pieces.send_timeout(piece, WRITE_MAX);
+        Handle::current().block_on(sent).map_err(|_| io::Error::other("it is not read any more"))
     }
 
     fn push(&mut self, text: &str) {
@@ -153,30 +164,41 @@ enum Reading {
     Quantile(f64),
 }
 
-fn write(app: &App, query: &Query, out: &mut Out) -> io::Result<()> {
+/// What the past is read from.
+struct Begin {
+    schema: Bytes,
+    keyframe: Bytes,
+    seq: u64,
+}
+
+impl Begin {
+    fn find(app: &App, query: &Query) -> Option<Self> {
+        app.hub.whole().with_history(|history| {
+            let entry = history.keyframe_for(history.first_at(query.from_ms))?;
+            Some(Self { schema: history.schema(), keyframe: entry.keyframe.clone()?, seq: entry.seq })
+        })
+    }
+}
+
+fn write(app: &App, query: &Query, begin: &Begin, out: &mut Out) -> io::Result<()> {
     let whole = app.hub.whole();
     let mut decoder = Decoder::default();
-    let begin = whole.with_history(|history| {
-        let wanted = history.first_at(query.from_ms);
-        let entry = history.keyframe_for(wanted)?;
-        Some((history.schema(), entry.seq, entry.keyframe.clone()?))
-    });
-    let Some((schema, seq, keyframe)) = begin else { return Ok(()) };
-    for part in [schema, keyframe] {
-        decoder.decode(&part).map_err(io::Error::other)?;
+    for part in [&begin.schema, &begin.keyframe] {
+        decoder.decode(part).map_err(io::Error::other)?;
     }
     let columns = columns(&decoder, query);
     write_head(app, &columns, query, out)?;
     let mut table = Table { columns, before: Vec::new(), rows: 0 };
     table.write_row(decoder.state(), query, out)?;
-    let mut next = seq + 1;
+    let mut next = begin.seq + 1;
     loop {
-        // In parts, so that the tick does not wait; what was let go meanwhile ends the table.
-        let frames: Vec<Bytes> = whole.with_history(|history| {
-            let is_there = history.oldest().is_some_and(|oldest| oldest.seq <= next);
+        // In parts, so that the tick does not wait.
+        let frames: Option<Vec<Bytes>> = whole.with_history(|history| {
             let frames = history.from(next).take_while(|entry| entry.wall_ms <= query.to_ms).take(FRAMES_AT_ONCE);
-            if is_there { frames.map(|entry| entry.frame.clone()).collect() } else { Vec::new() }
+            let is_there = history.oldest().is_some_and(|oldest| oldest.seq <= next);
+            is_there.then(|| frames.map(|entry| entry.frame.clone()).collect())
         });
+        let frames = frames.ok_or_else(|| io::Error::other("it was read slower than the server lets go of it"))?;
         if frames.is_empty() {
             break;
         }

@@ -1,6 +1,6 @@
 //! The stream for people and scripts: lines of JSON, server-sent events, or the frames themselves.
 
-use std::convert::Infallible;
+use std::io;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -9,10 +9,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream;
 use tachograph_core::wire::frame::{Epoch, Outcome, Request};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendTimeoutError;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::hub::{self, Batch, Cursor, Form, Subscription, Viewer, gap_line};
+use crate::hub::{self, Batch, Cursor, Form, Subscription, Viewer, WRITE_MAX, gap_line};
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -82,18 +84,33 @@ fn last_event(headers: &HeaderMap) -> Option<Request> {
     Some(Request::After { epoch: epoch.parse().ok()?, seq: seq.parse().ok().filter(|seq| *seq < u64::MAX)? })
 }
 
+/// The stream as a body: what is read waits in it, and its reader is cut off when it takes nothing.
 fn body(app: App, cursor: Cursor, framing: Framing) -> Body {
-    let (epoch, outcome) = (app.epoch, cursor.outcome());
-    let opening = opening_gap(framing, outcome).map(Ok);
-    let reading = stream::unfold((Viewer::enter(&app), app, cursor), move |(viewer, app, mut cursor)| async move {
+    let (sender, mut waiting) = mpsc::channel(1);
+    tokio::spawn(send_frames(app, cursor, framing, sender));
+    Body::from_stream(stream::poll_fn(move |context| waiting.poll_recv(context)))
+}
+
+async fn send_frames(app: App, mut cursor: Cursor, framing: Framing, sender: mpsc::Sender<io::Result<Bytes>>) {
+    let _viewer = Viewer::enter(&app);
+    let mut next = opening_gap(framing, cursor.outcome());
+    loop {
+        if let Some(bytes) = next.take() {
+            match sender.send_timeout(Ok(bytes), WRITE_MAX).await {
+                Ok(()) => {}
+                Err(SendTimeoutError::Timeout(_)) => return app.metrics.viewers_cut_off.inc(),
+                Err(SendTimeoutError::Closed(_)) => return,
+            }
+        }
         let batch = tokio::select! {
             batch = cursor.next() => batch,
-            () = app.shutdown.cancelled() => return None,
+            () = sender.closed() => return,
+            () = app.shutdown.cancelled() => return,
         };
+        let Some(batch) = batch else { return };
         app.metrics.viewer_frames_skipped.add(batch.skipped);
-        Some((Ok::<_, Infallible>(written(framing, epoch, &batch)), (viewer, app, cursor)))
-    });
-    Body::from_stream(stream::StreamExt::chain(stream::iter(opening), reading))
+        next = Some(written(framing, app.epoch, &batch));
+    }
 }
 
 /// What a reader of lines is told that asked to go on from a frame and cannot.

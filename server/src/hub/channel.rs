@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
-use tachograph_core::wire::frame::{Epoch, Hello, Outcome, Request, write_skipped};
+use tachograph_core::wire::frame::{Epoch, Hello, Outcome, Request};
 use tokio::sync::watch;
 
 use super::history::{Entry, History, HistoryLimits};
@@ -21,6 +21,8 @@ pub(crate) struct Channel {
     newest: watch::Sender<u64>,
     /// A reader that is too slow waits for a frame to begin with.
     wants_keyframe: AtomicBool,
+    /// Nobody writes any more.
+    is_closed: AtomicBool,
 }
 
 /// What a reader gets next.
@@ -39,13 +41,20 @@ impl Channel {
             history: Mutex::new(History::new(limits)),
             newest: watch::Sender::new(0),
             wants_keyframe: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
         }
     }
 
-    /// Adds the newest frame and wakes all readers. Returns how many old ones had to go.
-    pub(crate) fn publish(&self, entry: Entry, schema: Option<Bytes>) -> u64 {
+    /// Adds the newest frame, the schema where it described something new, and a keyframe that was wished
+    /// for; then wakes all readers. Returns how many old ones had to go.
+    pub(crate) fn publish(&self, entry: Entry, schema: Option<Bytes>, wished: Option<Bytes>) -> u64 {
         let seq = entry.seq;
-        let gone = self.history.lock().push(entry, schema);
+        let gone = {
+            let mut history = self.history.lock();
+            let gone = history.push(entry, schema);
+            wished.into_iter().for_each(|keyframe| history.wish(keyframe));
+            gone
+        };
         self.newest.send_replace(seq);
         gone
     }
@@ -53,6 +62,16 @@ impl Channel {
     /// Whether a reader asked for a keyframe since the last time this was asked.
     pub(crate) fn takes_keyframe_wish(&self) -> bool {
         self.wants_keyframe.swap(false, Ordering::Relaxed)
+    }
+
+    /// Ends the stream for all of its readers.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.newest.send_modify(|_| {});
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// Reads the past; nobody else can meanwhile.
@@ -65,51 +84,78 @@ impl Channel {
         self.newest.subscribe()
     }
 
-    /// The frames from `next` on, as many as make a message, or what a reader that is too slow gets instead.
-    /// Frames up to `owed` are owed however far behind it is. None while there is nothing.
-    pub(crate) fn read(&self, next: u64, owed: u64, is_self_contained: bool) -> Option<(Batch, u64)> {
+    /// What comes for a reader at `next`. Frames up to `owed` are owed however far behind it is.
+    pub(crate) fn read(&self, next: u64, owed: u64) -> Read {
         let history = self.history.lock();
-        let (oldest, newest) = (history.oldest()?.seq, history.newest()?.seq);
-        if next > newest {
-            return None;
+        let (Some(oldest), Some(newest)) = (history.oldest(), history.newest()) else { return Read::Nothing };
+        let is_too_slow = next > owed && newest.seq.saturating_sub(next) >= OWED_FRAMES_MAX;
+        match () {
+            () if next > newest.seq => Read::Nothing,
+            () if next < oldest.seq || is_too_slow => self.skip(&history, next),
+            () => read_frames(&history, next),
         }
-        let behind = newest - next.max(owed).min(newest);
-        if next < oldest || behind >= OWED_FRAMES_MAX {
-            return self.skip(&history, next, is_self_contained);
-        }
-        let mut bytes = BytesMut::new();
-        let mut frames = history.from(next).map(|entry| &entry.frame).peekable();
-        let mut after = next;
-        while let Some(frame) = frames.next() {
-            after += 1;
-            // A lone one is shared, not copied.
-            if bytes.is_empty() && frames.peek().is_none_or(|frame| frame.len() > BATCH_BYTES_MAX) {
-                return Some((Batch { bytes: frame.clone(), first_seq: next, skipped: 0 }, after));
-            }
-            bytes.put_slice(frame);
-            if frames.peek().is_none_or(|frame| bytes.len() + frame.len() > BATCH_BYTES_MAX) {
-                break;
-            }
-        }
-        Some((Batch { bytes: bytes.freeze(), first_seq: next, skipped: 0 }, after))
+    }
+
+    /// What a reader begins with that is at none of the frames: the next keyframe.
+    pub(crate) fn read_keyframe(&self, next: u64) -> Read {
+        self.skip(&self.history.lock(), next)
     }
 
     /// The newest keyframe, if it is new enough; else one is wished for.
-    fn skip(&self, history: &History, next: u64, is_self_contained: bool) -> Option<(Batch, u64)> {
-        let recent = history.from(next.max(history.newest()?.seq.saturating_sub(OWED_FRAMES_MAX / 2)));
-        let Some((seq, keyframe)) = recent.rev().find_map(|entry| Some((entry.seq, entry.keyframe.clone()?))) else {
+    fn skip(&self, history: &History, next: u64) -> Read {
+        let newest = history.newest().map_or(0, |entry| entry.seq);
+        let recent = next.max(newest.saturating_sub(OWED_FRAMES_MAX / 2));
+        let Some((seq, keyframe)) = history.newest_keyframe().filter(|(seq, _)| *seq >= recent) else {
             self.wants_keyframe.store(true, Ordering::Relaxed);
-            return None;
+            return Read::Nothing;
         };
-        let skipped = seq - next;
-        let mut bytes = Vec::new();
-        if !is_self_contained {
-            write_skipped(skipped, &mut bytes);
-            bytes.extend_from_slice(history.schema_since(next).map_or(&[], |schema| schema));
-        }
-        bytes.extend_from_slice(&keyframe);
-        Some((Batch { bytes: bytes.into(), first_seq: seq, skipped }, seq + 1))
+        Read::Skip { skipped: seq - next, schema: history.schema_since(next), keyframe, next: seq + 1 }
     }
+}
+
+/// What comes next for a reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Nothing yet.
+    Nothing,
+    /// Frames, and the number of the one after.
+    Frames(Batch, u64),
+    /// It is too slow: it goes on with a keyframe.
+    Skip {
+        /// The frames that it does not get.
+        skipped: u64,
+        /// What they described, if anything.
+        schema: Option<Bytes>,
+        keyframe: Bytes,
+        /// The number of the frame after.
+        next: u64,
+    },
+}
+
+/// As many as make a message.
+fn read_frames(history: &History, next: u64) -> Read {
+    let mut bytes = BytesMut::new();
+    let mut frames = history.from(next).map(|entry| &entry.frame).peekable();
+    let mut after = next;
+    while let Some(frame) = frames.next() {
+        after += 1;
+        // A lone one is shared, not copied.
+        if bytes.is_empty() && frames.peek().is_none_or(|frame| frame.len() > BATCH_BYTES_MAX) {
+            return Read::Frames(Batch { bytes: frame.clone(), first_seq: next, skipped: 0 }, after);
+        }
+        bytes.put_slice(frame);
+        if frames.peek().is_none_or(|frame| bytes.len() + frame.len() > BATCH_BYTES_MAX) {
+            break;
+        }
+    }
+    Read::Frames(Batch { bytes: bytes.freeze(), first_seq: next, skipped: 0 }, after)
+}
+
+/// Where the past of a reader is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    AsItIs,
+    WrittenAnew,
 }
 
 /// Where a reader begins, and how that answers what it asked for.
@@ -123,22 +169,28 @@ pub(crate) struct Begin {
 }
 
 impl Begin {
-    /// Answers a request from this past.
-    pub(crate) fn answer(request: Request, epoch: Epoch, history: &History) -> Self {
-        let oldest = history.oldest().map_or(1, |entry| entry.seq);
+    /// Answers a request from this past. Whoever writes it in another form needs a keyframe before what it
+    /// writes, also for a reader that needs none.
+    pub(crate) fn answer(request: Request, epoch: Epoch, history: &History, form: Origin) -> Self {
         let newest = history.newest().map_or(0, |entry| entry.seq);
+        let oldest = history.oldest().map_or(1, |entry| entry.seq);
+        let readable = history.oldest_keyframe().unwrap_or(oldest);
         let whole = |outcome, seq| Self { outcome, seq, needs_keyframe: true };
         match request {
             Request::Window { seconds } => whole(Outcome::Fresh, history.first_within(seconds.into())),
             Request::After { epoch: asked, .. } | Request::Since { epoch: asked, .. } if asked != epoch => {
-                whole(Outcome::Restarted, oldest)
+                whole(Outcome::Restarted, readable)
             }
             // A number that is not there yet is no frame of this start.
-            Request::After { seq, .. } | Request::Since { seq, .. } if seq > newest || seq + 1 < oldest => {
-                whole(Outcome::Gone, oldest)
+            Request::After { seq, .. } | Request::Since { seq, .. } if seq > newest => whole(Outcome::Gone, readable),
+            Request::After { seq, .. } if form == Origin::AsItIs && seq + 1 >= oldest => {
+                Self { outcome: Outcome::Resumed, seq: seq + 1, needs_keyframe: false }
             }
-            Request::After { seq, .. } => Self { outcome: Outcome::Resumed, seq: seq + 1, needs_keyframe: false },
-            Request::Since { seq, .. } => whole(Outcome::Resumed, seq + 1),
+            Request::After { seq, .. } if form == Origin::WrittenAnew && seq + 1 >= readable => {
+                Self { outcome: Outcome::Resumed, seq: seq + 1, needs_keyframe: false }
+            }
+            Request::Since { seq, .. } if seq + 1 >= readable => whole(Outcome::Resumed, seq + 1),
+            Request::After { .. } | Request::Since { .. } => whole(Outcome::Gone, readable),
         }
     }
 
@@ -162,48 +214,63 @@ mod tests {
     fn channel(frames: u64) -> Channel {
         let channel = Channel::new(HistoryLimits::default());
         for seq in 1..=frames {
-            channel.publish(entry(seq, seq == 1), None);
+            channel.publish(entry(seq, seq == 1), None, None);
         }
         channel
     }
 
-    fn read(channel: &Channel, next: u64, owed: u64) -> Option<(Vec<u8>, u64, u64)> {
-        channel.read(next, owed, false).map(|(batch, next)| (batch.bytes.to_vec(), batch.skipped, next))
+    fn frames(channel: &Channel, next: u64, owed: u64) -> Option<(Vec<u8>, u64)> {
+        match channel.read(next, owed) {
+            Read::Frames(batch, next) => Some((batch.bytes.to_vec(), next)),
+            _ => None,
+        }
+    }
+
+    fn skip(skipped: u64, schema: Option<&'static [u8]>, next: u64) -> Read {
+        Read::Skip { skipped, schema: schema.map(Bytes::from_static), keyframe: Bytes::from_static(b"K"), next }
     }
 
     #[test]
     fn a_reader_gets_what_it_has_not() {
         let channel = channel(5);
-        assert_eq!(read(&channel, 3, 0), Some((vec![3, 4, 5], 0, 6)));
-        assert_eq!(read(&channel, 5, 0), Some((vec![5], 0, 6)));
-        assert_eq!(read(&channel, 6, 0), None);
+        assert_eq!(frames(&channel, 3, 0), Some((vec![3, 4, 5], 6)));
+        assert_eq!(frames(&channel, 5, 0), Some((vec![5], 6)));
+        assert_eq!(channel.read(6, 0), Read::Nothing);
     }
 
     #[test]
     fn a_reader_too_far_behind_skips_to_the_next_keyframe() {
         let channel = channel(30);
-        assert_eq!(read(&channel, 5, 0), None);
+        assert_eq!(channel.read(5, 0), Read::Nothing);
         assert!(channel.takes_keyframe_wish() && !channel.takes_keyframe_wish());
-        channel.publish(entry(31, true), None);
-        // 26 frames skipped, then the keyframe of the 31st.
-        assert_eq!(read(&channel, 5, 0), Some((vec![5, 1, 26, b'K'], 26, 32)));
+        channel.publish(entry(31, true), None, None);
+        assert_eq!(channel.read(5, 0), skip(26, None, 32));
     }
 
     #[test]
     fn a_reader_that_skips_what_was_described_is_told_it() {
         let channel = channel(20);
-        channel.publish(entry(21, false), Some(Bytes::from_static(b"S")));
+        channel.publish(entry(21, false), Some(Bytes::from_static(b"S")), None);
         (22..=40).for_each(|seq| {
-            channel.publish(entry(seq, seq == 40), None);
+            channel.publish(entry(seq, seq == 40), None, None);
         });
-        assert_eq!(read(&channel, 21, 0), Some((vec![5, 1, 19, b'S', b'K'], 19, 41)));
-        assert_eq!(read(&channel, 22, 0), Some((vec![5, 1, 18, b'K'], 18, 41)));
+        assert_eq!(channel.read(21, 0), skip(19, Some(b"S"), 41));
+        assert_eq!(channel.read(22, 0), skip(18, None, 41));
     }
 
     #[test]
     fn a_reader_is_owed_the_past_it_asked_for() {
-        let channel = channel(30);
-        assert_eq!(read(&channel, 5, 30).map(|(_, skipped, next)| (skipped, next)), Some((0, 31)));
+        let channel = channel(50);
+        assert_eq!(frames(&channel, 5, 30).map(|(_, next)| next), Some(51));
+        assert_eq!(frames(&channel, 31, 30), None, "what came meanwhile is not owed");
+    }
+
+    #[test]
+    fn a_stream_that_has_a_hole_begins_anew_behind_it() {
+        let channel = channel(10);
+        channel.publish(entry(15, true), None, None);
+        assert_eq!(channel.read(11, 0), skip(4, None, 16));
+        assert_eq!(frames(&channel, 15, 0), Some((vec![15], 16)));
     }
 
     #[test]
@@ -213,16 +280,23 @@ mod tests {
         let span = std::time::Duration::from_secs(20);
         let channel = Channel::new(HistoryLimits { span, ..HistoryLimits::default() });
         for seq in 1..=50 {
-            channel.publish(entry(seq, seq % 10 == 1), None);
+            channel.publish(entry(seq, seq % 10 == 1), None, None);
         }
-        let answer = |request| channel.with_history(|history| Begin::answer(request, epoch, history));
+        let answer_from =
+            |request, origin| channel.with_history(|history| Begin::answer(request, epoch, history, origin));
+        let answer = |request| answer_from(request, Origin::AsItIs);
         let begin = |outcome, seq, needs_keyframe| Begin { outcome, seq, needs_keyframe };
         assert_eq!(answer(Request::Window { seconds: 5 }), begin(Outcome::Fresh, 46, true));
         assert_eq!(answer(Request::After { epoch, seq: 40 }), begin(Outcome::Resumed, 41, false));
         assert_eq!(answer(Request::After { epoch, seq: 50 }), begin(Outcome::Resumed, 51, false));
         assert_eq!(answer(Request::Since { epoch, seq: 40 }), begin(Outcome::Resumed, 41, true));
-        assert_eq!(answer(Request::After { epoch, seq: 10 }), begin(Outcome::Gone, 30, true));
-        assert_eq!(answer(Request::After { epoch, seq: 51 }), begin(Outcome::Gone, 30, true));
-        assert_eq!(answer(Request::After { epoch: other, seq: 40 }), begin(Outcome::Restarted, 30, true));
+        assert_eq!(answer(Request::After { epoch, seq: 29 }), begin(Outcome::Resumed, 30, false));
+        // The oldest frame is 30, the oldest keyframe 31.
+        let anew = answer_from(Request::After { epoch, seq: 29 }, Origin::WrittenAnew);
+        assert_eq!(anew, begin(Outcome::Gone, 31, true));
+        assert_eq!(answer(Request::Since { epoch, seq: 29 }), begin(Outcome::Gone, 31, true));
+        assert_eq!(answer(Request::After { epoch, seq: 10 }), begin(Outcome::Gone, 31, true));
+        assert_eq!(answer(Request::After { epoch, seq: 51 }), begin(Outcome::Gone, 31, true));
+        assert_eq!(answer(Request::After { epoch: other, seq: 40 }), begin(Outcome::Restarted, 31, true));
     }
 }

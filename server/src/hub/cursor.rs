@@ -2,11 +2,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tachograph_core::wire::frame::{Epoch, Outcome, Record, Request};
+use tachograph_core::wire::frame::{Epoch, Outcome, Record, Request, write_skipped};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::channel::{BATCH_BYTES_MAX, Batch, Begin, Channel};
+use super::channel::{BATCH_BYTES_MAX, Batch, Begin, Channel, Origin, Read};
 use super::form::{Form, WriteError, Writer};
 use super::relay::Wanted;
 
@@ -27,6 +27,12 @@ pub(crate) struct Cursor {
     next: u64,
     /// Frames up to this one are owed.
     owed: u64,
+    /// How many were, when they were owed.
+    granted: u64,
+    /// It is at none of the frames until a keyframe comes.
+    awaits_keyframe: bool,
+    /// Frames that it did not get before what is in the opening.
+    skipped: u64,
     form: Form,
     outcome: Outcome,
 }
@@ -36,7 +42,7 @@ impl Cursor {
     pub(crate) fn open(channel: &Arc<Channel>, epoch: Epoch, request: Request) -> Self {
         let newest = channel.subscribe();
         channel.with_history(|history| {
-            let begin = Begin::answer(request, epoch, history);
+            let begin = Begin::answer(request, epoch, history, Origin::AsItIs);
             let keyframe = history.keyframe_for(begin.seq).filter(|_| begin.needs_keyframe);
             let first = keyframe.map_or(begin.seq, |entry| entry.seq);
             let mut hello = Vec::new();
@@ -45,21 +51,13 @@ impl Cursor {
             if let Some(keyframe) = keyframe.and_then(|entry| entry.keyframe.clone()) {
                 opening.extend([history.schema(), keyframe]);
             }
-            Self {
-                channel: Arc::clone(channel),
-                newest,
-                opening,
-                fill: None,
-                // Without a keyframe to begin with it waits for the next one, as if it were too slow.
-                next: if begin.needs_keyframe && keyframe.is_none() {
-                    0
-                } else {
-                    first + u64::from(keyframe.is_some())
-                },
-                owed: history.newest().map_or(0, |entry| entry.seq),
-                form: Form::Binary,
-                outcome: begin.outcome,
-            }
+            let owed = history.newest().map_or(0, |entry| entry.seq);
+            let awaits_keyframe = begin.needs_keyframe && keyframe.is_none();
+            let next = if awaits_keyframe { owed + 1 } else { first + u64::from(keyframe.is_some()) };
+            let granted = owed.saturating_sub(next);
+            let (channel, form, outcome) = (Arc::clone(channel), Form::Binary, begin.outcome);
+            let (fill, skipped) = (None, 0);
+            Self { channel, newest, opening, fill, next, owed, granted, awaits_keyframe, skipped, form, outcome }
         })
     }
 
@@ -75,14 +73,17 @@ impl Cursor {
         let newest = relay.subscribe();
         let writer = Writer::new(wanted.form, &wanted.filter, epoch);
         let fill = Fill::new(Arc::clone(whole), writer, epoch, request, wanted.form);
-        let Begin { outcome, seq, .. } = fill.begin;
+        let (next, owed, outcome) = (fill.next, fill.until, fill.begin.outcome);
         Self {
             channel: relay,
             newest,
             opening: VecDeque::new(),
-            next: seq,
-            owed: 0,
             fill: Some(fill),
+            next,
+            owed,
+            granted: owed.saturating_sub(next),
+            awaits_keyframe: false,
+            skipped: 0,
             form: wanted.form,
             outcome,
         }
@@ -93,40 +94,73 @@ impl Cursor {
         self.outcome
     }
 
-    /// What comes next, once it is there. Nothing is lost where the caller stops waiting.
-    pub(crate) async fn next(&mut self) -> Batch {
+    /// What comes next, once it is there; none once the stream ended. Nothing is lost where the caller stops
+    /// waiting.
+    pub(crate) async fn next(&mut self) -> Option<Batch> {
         loop {
             if let Some(bytes) = self.next_of_opening() {
-                return Batch { bytes, first_seq: self.next, skipped: 0 };
+                let skipped = std::mem::take(&mut self.skipped);
+                return Some(Batch { bytes, first_seq: self.next.saturating_sub(1), skipped });
             }
             if let Some(fill) = &mut self.fill {
                 match fill.next().await {
-                    Some(batch) => return batch,
+                    Some(batch) => return Some(batch),
                     None => self.end_fill(),
                 }
                 continue;
             }
-            if let Some((batch, next)) = self.channel.read(self.next, self.owed, self.form == Form::Plain) {
-                self.next = next;
-                return batch;
-            }
-            if self.newest.changed().await.is_err() {
-                // The server ends: so does whoever waits.
-                std::future::pending::<()>().await;
+            match self.read() {
+                Read::Frames(batch, next) => {
+                    self.next = next;
+                    return Some(batch);
+                }
+                Read::Skip { skipped, schema, keyframe, next } => self.skip(skipped, schema, keyframe, next),
+                Read::Nothing if self.channel.is_closed() => return None,
+                Read::Nothing => self.newest.changed().await.ok()?,
             }
         }
     }
 
-    /// Whole records, as many as make a message.
+    fn read(&mut self) -> Read {
+        if self.awaits_keyframe {
+            return self.channel.read_keyframe(self.next);
+        }
+        self.owe_more();
+        self.channel.read(self.next, self.owed)
+    }
+
+    /// What came while a reader took in its past is owed, too, if it is at most half of that: it catches up.
+    fn owe_more(&mut self) {
+        let newest = *self.newest.borrow();
+        let behind = newest.saturating_sub(self.next);
+        if self.next > self.owed && behind > 0 && behind <= self.granted / 2 {
+            (self.owed, self.granted) = (newest, behind);
+        }
+    }
+
+    /// Goes on with a keyframe.
+    fn skip(&mut self, skipped: u64, schema: Option<Bytes>, keyframe: Bytes, next: u64) {
+        if self.form == Form::Binary {
+            let mut told = Vec::new();
+            write_skipped(skipped, &mut told);
+            let told = (skipped > 0).then_some(Bytes::from(told));
+            self.opening.extend(told.into_iter().chain(schema));
+        }
+        self.opening.push_back(keyframe);
+        (self.next, self.skipped, self.awaits_keyframe) = (next, skipped, false);
+    }
+
+    /// Whole records, as many as make a message; a line by itself.
     fn next_of_opening(&mut self) -> Option<Bytes> {
+        let is_records = self.form == Form::Binary;
         let part = self.opening.front_mut()?;
         let mut length = 0;
-        while let Some((_, more)) = part.get(length..).and_then(Record::split)
+        while is_records
+            && let Some((_, more)) = part.get(length..).and_then(Record::split)
             && (length == 0 || length + more <= BATCH_BYTES_MAX)
         {
             length += more;
         }
-        // What holds no whole record is none of ours; it goes out as it is.
         let message = if length == 0 { std::mem::take(part) } else { part.split_to(length) };
         if part.is_empty() {
             self.opening.pop_front();
@@ -140,7 +174,6 @@ impl Cursor {
     fn end_fill(&mut self) {
         if let Some(fill) = self.fill.take() {
             self.next = fill.next;
-            self.owed = fill.next;
         }
     }
 }
@@ -157,6 +190,8 @@ struct Fill {
     working: Option<JoinHandle<Option<Piece>>>,
     /// The next frame of the whole stream.
     next: u64,
+    /// The last one that is of the past: the relay has those after it.
+    until: u64,
     has_begun: bool,
 }
 
@@ -180,9 +215,12 @@ struct Piece {
 
 impl Fill {
     fn new(whole: Arc<Channel>, writer: Writer, epoch: Epoch, request: Request, form: Form) -> Self {
-        let begin = whole.with_history(|history| Begin::answer(request, epoch, history));
+        let (begin, until) = whole.with_history(|history| {
+            let newest = history.newest().map_or(0, |entry| entry.seq);
+            (Begin::answer(request, epoch, history, Origin::WrittenAnew), newest)
+        });
         let (next, writer) = (begin.seq, Some(writer));
-        Self { whole, begin, epoch, form, writer, working: None, next, has_begun: false }
+        Self { whole, begin, epoch, form, writer, working: None, next, until, has_begun: false }
     }
 
     /// None once nothing of the past is left.
@@ -227,7 +265,8 @@ impl Fill {
             };
             // What was let go meanwhile cannot be written any more.
             history.oldest().filter(|oldest| oldest.seq <= first)?;
-            let frames: Vec<_> = history.from(first).take(PIECE_FRAMES_MAX).map(|entry| entry.frame.clone()).collect();
+            let frames = history.from(first).take_while(|entry| entry.seq <= self.until).take(PIECE_FRAMES_MAX);
+            let frames: Vec<_> = frames.map(|entry| entry.frame.clone()).collect();
             let is_any = !(head.is_empty() && frames.is_empty());
             is_any.then_some(Source { head, frames, first })
         })

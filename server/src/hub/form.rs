@@ -47,6 +47,8 @@ pub(crate) enum WriteError {
     Frame(#[from] FrameError),
     #[error("a frame cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("writing it failed")]
+    Failed,
 }
 
 impl Writer {
@@ -98,6 +100,8 @@ impl Writer {
                 let plain = self.decoder.state().to_plain(self.epoch, SERVER_VERSION);
                 let mut line = serde_json::to_vec(&plain)?;
                 line.push(b'\n');
+                // It is kept for a while, and what it does not use would be, too.
+                line.shrink_to_fit();
                 Ok(Written { frame: line.into(), is_self_contained: true })
             }
         }

@@ -48,22 +48,35 @@ pub(crate) struct History {
     schema: Bytes,
     /// The newest frame that described something new.
     described: u64,
+    /// One that a slow reader wished for: it is not part of the past, which would be the shorter for it.
+    wished: Option<(u64, Bytes)>,
 }
 
 impl History {
     pub(crate) fn new(limits: HistoryLimits) -> Self {
-        Self { limits, entries: VecDeque::new(), bytes: 0, schema: Bytes::new(), described: 0 }
+        Self { limits, entries: VecDeque::new(), bytes: 0, schema: Bytes::new(), described: 0, wished: None }
     }
 
-    /// Adds the newest frame. Returns how many had to go.
+    /// A keyframe of the newest frame, for readers that are too slow.
+    pub(crate) fn wish(&mut self, keyframe: Bytes) {
+        self.wished = self.newest().map(|entry| (entry.seq, keyframe));
+    }
+
+    /// Adds the newest frame. Returns how many had to go: with those too old or too much, all before a hole,
+    /// so that none is ever in it.
     pub(crate) fn push(&mut self, entry: Entry, schema: Option<Bytes>) -> u64 {
         if let Some(schema) = schema {
             (self.schema, self.described) = (schema, entry.seq);
         }
         let oldest_tick = entry.tick.saturating_sub(self.limits.span.as_secs());
+        let mut gone = 0;
+        if self.newest().is_some_and(|newest| newest.seq + 1 != entry.seq) {
+            gone = self.entries.len() as u64;
+            self.entries.clear();
+            self.bytes = 0;
+        }
         self.bytes += entry.bytes();
         self.entries.push_back(entry);
-        let mut gone = 0;
         while self.entries.len() > 1 && self.must_let_go(oldest_tick) {
             self.bytes -= self.entries.pop_front().map_or(0, |entry| entry.bytes());
             gone += 1;
@@ -81,8 +94,19 @@ impl History {
 
     /// The whole schema, for a reader that has not read the frames from this one on; None if they described
     /// nothing new.
-    pub(crate) fn schema_since(&self, seq: u64) -> Option<&Bytes> {
-        (self.described >= seq).then_some(&self.schema)
+    pub(crate) fn schema_since(&self, seq: u64) -> Option<Bytes> {
+        (self.described >= seq && !self.schema.is_empty()).then(|| self.schema())
+    }
+
+    /// The number of the oldest frame to begin with.
+    pub(crate) fn oldest_keyframe(&self) -> Option<u64> {
+        self.entries.iter().find(|entry| entry.keyframe.is_some()).map(|entry| entry.seq)
+    }
+
+    /// The newest frame to begin with, also one that was only wished for.
+    pub(crate) fn newest_keyframe(&self) -> Option<(u64, Bytes)> {
+        let held = self.entries.iter().rev().find_map(|entry| Some((entry.seq, entry.keyframe.clone()?)));
+        held.into_iter().chain(self.wished.clone()).max_by_key(|(seq, _)| *seq)
     }
 
     pub(crate) fn bytes(&self) -> usize {

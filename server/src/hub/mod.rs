@@ -10,6 +10,7 @@ mod relay;
 mod subscription;
 mod viewer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use parking_lot::Mutex;
 use tachograph_core::registry::{Collector, Registry};
 use tachograph_core::time::Schedule;
 use tachograph_core::wire::frame::{Decoder, Encoder, Extent, ServerFigures, Tick};
-use tachograph_core::wire::{Event, EventKind, SessionState, StreamFrame, rounded};
+use tachograph_core::wire::{Event, EventKind, SessionState, rounded};
 use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -33,8 +34,8 @@ pub(crate) use form::{Form, gap_line};
 pub(crate) use history::Entry;
 pub use history::HistoryLimits;
 pub(crate) use relay::Wanted;
-pub(crate) use subscription::{Subscription, parse_span};
-pub(crate) use viewer::{Viewer, view};
+pub(crate) use subscription::{Subscription, parse_label, parse_span, parse_window};
+pub(crate) use viewer::{Viewer, WRITE_MAX, view};
 
 const TICK: Duration = Duration::from_secs(1);
 /// Of a short past, or a small one, there are so many parts to begin with.
@@ -101,23 +102,30 @@ pub(crate) fn open(app: &App, subscription: &Subscription, form: Form) -> Result
     Ok(Cursor::open_relayed(&app.hub.whole, relay, app.epoch, *request, &wanted))
 }
 
-/// The newest frame in the stream's plain form; None before the first one.
-pub(crate) fn newest_plain(app: &App) -> Option<StreamFrame<'static>> {
-    let parts = app.hub.whole.with_history(|history| {
+/// The newest frame in the stream's plain form, as JSON.
+pub(crate) fn newest_plain(app: &App) -> Result<Vec<u8>, ApiError> {
+    let parts: Option<Vec<Bytes>> = app.hub.whole.with_history(|history| {
         let begin = history.keyframe_for(u64::MAX)?;
         let frames = history.from(begin.seq + 1).map(|entry| entry.frame.clone());
-        let parts: Vec<Bytes> = [history.schema(), begin.keyframe.clone()?].into_iter().chain(frames).collect();
-        Some(parts)
-    })?;
+        Some([history.schema(), begin.keyframe.clone()?].into_iter().chain(frames).collect())
+    });
     let mut decoder = Decoder::default();
-    let read = parts.iter().try_for_each(|part| decoder.decode(part).map(drop));
-    read.inspect_err(|error| tracing::error!(%error, "the newest frame cannot be read")).ok()?;
-    Some(decoder.state().to_plain(app.epoch, env!("CARGO_PKG_VERSION")))
+    for part in parts.ok_or(ApiError::NotYet)? {
+        decoder.decode(&part).map_err(|error| {
+            tracing::error!(%error, "the newest frame cannot be read");
+            ApiError::Internal
+        })?;
+    }
+    let plain = decoder.state().to_plain(app.epoch, env!("CARGO_PKG_VERSION"));
+    serde_json::to_vec(&plain).map_err(|_| ApiError::Internal)
 }
 
 /// Keeps the collector running until the server ends; the first frame is there on return.
 pub(crate) fn start(app: &App) -> AbortOnDropHandle<()> {
-    publish(app, 0, Duration::ZERO);
+    // A fault in it costs that frame, as in all others.
+    if catch_unwind(AssertUnwindSafe(|| publish(app, 0, Duration::ZERO))).is_err() {
+        note_failure(app);
+    }
     let schedule = Arc::new(Mutex::new(Schedule::new(app.clock.now(), TICK)));
     AbortOnDropHandle::new(tokio::spawn(supervise(app.clone(), schedule)))
 }
@@ -130,10 +138,14 @@ async fn supervise(app: App, schedule: Arc<Mutex<Schedule>>) {
         if !failure.is_panic() {
             return;
         }
-        tracing::error!("the collector failed and is restarted");
-        app.metrics.collector_restarts.inc();
-        app.tell(None, None, EventKind::CollectorRestarted);
+        note_failure(&app);
     }
+}
+
+fn note_failure(app: &App) {
+    tracing::error!("the collector failed and is restarted");
+    app.metrics.collector_restarts.inc();
+    app.tell(None, None, EventKind::CollectorRestarted);
 }
 
 async fn collect(app: App, schedule: Arc<Mutex<Schedule>>) -> std::convert::Infallible {
@@ -161,18 +173,26 @@ fn publish(app: &App, tick: u64, lag: Duration) {
     if let Some(hook) = &app.options.collect_hook {
         hook(tick);
     }
-    let (entry, schema) = app.hub.collector.lock().encode(app, tick, lag);
+    let Collected { entry, schema, wished } = app.hub.collector.lock().encode(app, tick, lag);
     app.metrics.frame_bytes.set(entry.frame.len() as f64);
-    app.metrics.history_frames_let_go.add(app.hub.whole.publish(entry, schema));
+    app.metrics.history_frames_let_go.add(app.hub.whole.publish(entry, schema, wished));
     let (bytes, frames) = app.hub.whole.with_history(|history| (history.bytes(), history.len()));
     app.metrics.history_bytes.set(bytes as f64);
     app.metrics.history_frames.set(frames as f64);
     app.metrics.tick_seconds.set(app.clock.now().since(begun).as_secs_f64());
 }
 
+/// A tick, as it goes out.
+struct Collected {
+    entry: Entry,
+    /// Where there is more of it than before.
+    schema: Option<Bytes>,
+    /// For readers that are too slow.
+    wished: Option<Bytes>,
+}
+
 impl Collecting {
-    /// The tick's frame, and the schema where there is more of it than before.
-    fn encode(&mut self, app: &App, tick: u64, lag: Duration) -> (Entry, Option<Bytes>) {
+    fn encode(&mut self, app: &App, tick: u64, lag: Duration) -> Collected {
         let (now, wall_ms) = (app.clock.now(), rounded(unix_seconds() * 1_000.0, 0) as u64);
         // What a tick took that failed, the next one tells.
         let (events, dropped) = app.hub.events.take();
@@ -205,7 +225,7 @@ impl Collecting {
         self.entry(app, frame.into())
     }
 
-    fn entry(&mut self, app: &App, frame: Bytes) -> (Entry, Option<Bytes>) {
+    fn entry(&mut self, app: &App, frame: Bytes) -> Collected {
         let state = self.encoder.state();
         let (head, extent) = (state.head(), state.extent());
         let schema = (extent != self.described).then(|| {
@@ -216,13 +236,18 @@ impl Collecting {
         self.described = extent;
         self.bytes_since_keyframe += frame.len();
         let is_wished = app.hub.whole.takes_keyframe_wish();
-        let keyframe = (is_wished || self.is_keyframe_due(head.seq, app.options.history)).then(|| {
+        let is_due = self.is_keyframe_due(head.seq, app.options.history);
+        let keyframe: Option<Bytes> = (is_wished || is_due).then(|| {
             let mut keyframe = Vec::new();
             self.encoder.write_keyframe(&mut keyframe);
-            (self.keyframe_seq, self.bytes_since_keyframe) = (Some(head.seq), 0);
             keyframe.into()
         });
-        (Entry { seq: head.seq, tick: head.tick, wall_ms: head.wall_ms, frame, keyframe }, schema)
+        if is_due {
+            (self.keyframe_seq, self.bytes_since_keyframe) = (Some(head.seq), 0);
+        }
+        let (keyframe, wished) = if is_due { (keyframe, None) } else { (None, keyframe) };
+        let entry = Entry { seq: head.seq, tick: head.tick, wall_ms: head.wall_ms, frame, keyframe };
+        Collected { entry, schema, wished }
     }
 
     fn is_keyframe_due(&self, seq: u64, limits: HistoryLimits) -> bool {

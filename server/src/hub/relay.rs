@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tachograph_core::wire::frame::{Filter, Record, Request};
 use tokio::task::spawn_blocking;
@@ -16,7 +17,7 @@ use crate::error::ApiError;
 /// Streams that are written beside the whole one, each once for all of its readers.
 const RELAYS_MAX: usize = 64;
 /// What a reader may be behind, and some more; the past is made anew from the whole stream's.
-const LIMITS: HistoryLimits = HistoryLimits { span: Duration::from_secs(30), bytes: 64 << 20 };
+const LIMITS: HistoryLimits = HistoryLimits { span: Duration::from_secs(15), bytes: 8 << 20 };
 /// A relay with nobody to read it ends after this many frames.
 const IDLE_FRAMES_MAX: u32 = 5;
 
@@ -38,7 +39,8 @@ impl Relays {
         if let Some(channel) = relays.get(wanted) {
             return Ok(Arc::clone(channel));
         }
-        if relays.len() >= RELAYS_MAX {
+        // The whole stream as lines is one for all, and always to be had.
+        if relays.len() >= RELAYS_MAX && !wanted.filter.is_everything() {
             app.metrics.subscriptions_refused.inc();
             return Err(ApiError::TooManySubscriptions);
         }
@@ -67,45 +69,59 @@ impl Relays {
 
 /// Follows the whole stream and writes what is wanted of it, for as long as somebody reads.
 async fn run(app: App, wanted: Wanted, channel: Arc<Channel>) {
-    tokio::select! {
-        ended = follow(&app, &wanted, &channel) => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a subscription cannot be served any more");
-                let relays = &app.hub.relays;
-                relays.remove(&app, &wanted, &mut relays.0.lock());
-            }
-        }
-        () = app.shutdown.cancelled() => {}
+    let ended = tokio::select! {
+        ended = follow(&app, &wanted, &channel) => ended,
+        () = app.shutdown.cancelled() => Ok(Ended::Stream),
+    };
+    if let Err(error) = &ended {
+        tracing::error!(%error, "a subscription cannot be served any more");
+    }
+    if !matches!(ended, Ok(Ended::Idle)) {
+        // Whoever wants it again gets another one.
+        let relays = &app.hub.relays;
+        relays.remove(&app, &wanted, &mut relays.0.lock());
+        channel.close();
     }
 }
 
-async fn follow(app: &App, wanted: &Wanted, channel: &Arc<Channel>) -> Result<(), WriteError> {
+/// Why a relay writes no more.
+enum Ended {
+    /// Nobody reads, and it is forgotten.
+    Idle,
+    /// The stream it follows ended.
+    Stream,
+}
+
+async fn follow(app: &App, wanted: &Wanted, channel: &Arc<Channel>) -> Result<Ended, WriteError> {
     let mut cursor = Cursor::open(app.hub.whole(), app.epoch, Request::Window { seconds: 0 });
     let mut writer = Writer::new(wanted.form, &wanted.filter, app.epoch);
     let mut idle = 0;
     loop {
-        let batch = cursor.next().await;
+        let Some(batch) = cursor.next().await else { return Ok(Ended::Stream) };
         let wants_keyframe = channel.takes_keyframe_wish();
         let task = spawn_blocking(move || {
             let entries = write(&mut writer, &batch.bytes, wants_keyframe);
             (writer, entries)
         });
-        // It was neither aborted nor, but for a bug, can it panic: a frame of our own is read.
-        let Ok((returned, entries)) = task.await else { return Ok(()) };
+        let (returned, entries) = task.await.map_err(|_| WriteError::Failed)?;
         writer = returned;
+        let (entries, mut wished) = entries?;
         let mut schema = writer.new_schema();
-        for entry in entries? {
-            channel.publish(entry, schema.take());
+        let last = entries.last().map(|entry| entry.seq);
+        for entry in entries {
+            let is_last = Some(entry.seq) == last;
+            let take = |held: &mut Option<Bytes>| if is_last { held.take() } else { None };
+            channel.publish(entry, take(&mut schema), take(&mut wished));
         }
         idle = if Arc::strong_count(channel) <= 2 { idle + 1 } else { 0 };
         if idle > IDLE_FRAMES_MAX && app.hub.relays.forget_if_idle(app, wanted) {
-            return Ok(());
+            return Ok(Ended::Idle);
         }
     }
 }
 
-/// The frames of a message, written as wanted; the last one with a keyframe if one is wished for.
-fn write(writer: &mut Writer, bytes: &[u8], wants_keyframe: bool) -> Result<Vec<Entry>, WriteError> {
+/// The frames of a message, written as wanted, and a keyframe of the last one if one is wished for.
+fn write(writer: &mut Writer, bytes: &[u8], wants_keyframe: bool) -> Result<(Vec<Entry>, Option<Bytes>), WriteError> {
     let mut entries: Vec<Entry> = Vec::new();
     for record in Record::all(bytes) {
         let Some(head) = writer.take(&record?)? else { continue };
@@ -113,8 +129,6 @@ fn write(writer: &mut Writer, bytes: &[u8], wants_keyframe: bool) -> Result<Vec<
         let keyframe = is_self_contained.then(|| frame.clone());
         entries.push(Entry { seq: head.seq, tick: head.tick, wall_ms: head.wall_ms, frame, keyframe });
     }
-    if let Some(last) = entries.last_mut().filter(|last| wants_keyframe && last.keyframe.is_none()) {
-        last.keyframe = writer.keyframe();
-    }
-    Ok(entries)
+    let wished = if wants_keyframe && !entries.is_empty() { writer.keyframe() } else { None };
+    Ok((entries, wished))
 }

@@ -21,13 +21,17 @@ impl Subscription {
         let mut filter = Filter::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
-                "window" => window = parse_window(&value)?,
+                "window" => {
+                    window = parse_window(&value).ok_or(wrong("`window` is a time such as 90s, 15m or 1h, or all"))?;
+                }
                 "epoch" => epoch = Some(value.parse().map_err(|_| wrong("`epoch` is the one of a frame"))?),
                 "after" => after = Some(parse_seq(&value)?),
                 "since" => since = Some(parse_seq(&value)?),
                 "sessions" => filter.sessions = parse_flag(&value)?,
                 "metrics" => filter.prefixes.extend(value.split(',').filter(|part| !part.is_empty()).map(Into::into)),
-                "label" => filter.labels.push(parse_label(&value)?),
+                "label" => filter
+                    .labels
+                    .push(parse_label(&value).ok_or(wrong("`label` is a name and a value, such as source:mic"))?),
                 _ => {
                     return Err(wrong(
                         "the query takes window, epoch with after or since, sessions, metrics and label",
@@ -69,14 +73,15 @@ fn parse_flag(text: &str) -> Result<bool, ApiError> {
     }
 }
 
-fn parse_label(text: &str) -> Result<(String, String), ApiError> {
-    let (name, value) = text.split_once(':').ok_or(wrong("`label` is a name and a value, such as source:mic"))?;
-    Ok((name.into(), value.into()))
+/// A label's name and value, such as `source:mic`.
+pub(crate) fn parse_label(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once(':')?;
+    Some((name.into(), value.into()))
 }
 
-fn parse_window(text: &str) -> Result<u32, ApiError> {
-    let expected = wrong("`window` is a time such as 90s, 15m or 1h, or all");
-    if text == "all" { Ok(WINDOW_ALL) } else { parse_span(text).ok_or(expected) }
+/// Seconds of the past: a span, or `all`.
+pub(crate) fn parse_window(text: &str) -> Option<u32> {
+    if text == "all" { Some(WINDOW_ALL) } else { parse_span(text) }
 }
 
 /// Seconds of a text such as `90`, `90s`, `15m` or `1h`.

@@ -6,8 +6,8 @@ use tokio::time::timeout;
 use super::Cursor;
 use crate::app::App;
 
-/// A page that takes nothing for so long is gone.
-const WRITE_MAX: Duration = Duration::from_secs(30);
+/// A viewer that does not take a message for so long is gone.
+pub(crate) const WRITE_MAX: Duration = Duration::from_secs(30);
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 const GOING_AWAY: u16 = 1001;
 
@@ -33,7 +33,10 @@ enum Ended {
 async fn send_frames(app: &App, cursor: &mut Cursor, socket: &mut WebSocket) -> Ended {
     loop {
         let batch = tokio::select! {
-            batch = cursor.next() => batch,
+            batch = cursor.next() => match batch {
+                Some(batch) => batch,
+                None => return Ended::Gone,
+            },
             // Read on, so that pings are answered and a close is noticed.
             received = socket.recv() => match received {
                 Some(Ok(_)) => continue,

@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use tachograph_core::wire::frame::{Arrival, Filter, Follower, FrameError, Hello, Outcome, State};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
 use super::address::socket_url;
-use crate::hub::parse_span;
+use crate::hub;
 use text::Text;
 
 const ENDPOINT: &str = "/ws/stream";
@@ -24,7 +25,7 @@ pub(super) struct TailArgs {
     #[arg(value_name = "URL|FILE|-", default_value = "http://127.0.0.1:7117", env = "TACHOGRAPH_URL")]
     from: String,
 
-    /// Begin with so much of the past: 90s, 15m, 1h.
+    /// Begin with so much of a server's past: 90s, 15m, 1h, or all.
     #[arg(long, env = "TACHOGRAPH_WINDOW", default_value = "0s", value_name = "TIME", value_parser = parse_window)]
     window: u32,
 
@@ -40,18 +41,17 @@ pub(super) struct TailArgs {
     #[arg(long, env = "TACHOGRAPH_NO_SESSIONS", value_parser = FalseyValueParser::new())]
     no_sessions: bool,
 
-    /// Print each frame whole, as a line of JSON.
+    /// Print each frame as a line of JSON; of a recording all of it, whatever the other flags say.
     #[arg(long, env = "TACHOGRAPH_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
 }
 
 fn parse_window(text: &str) -> Result<u32, String> {
-    parse_span(text).ok_or_else(|| "must be a time such as 90s, 15m or 1h".into())
+    hub::parse_window(text).ok_or_else(|| "must be a time such as 90s, 15m or 1h, or all".into())
 }
 
 fn parse_label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("must be a name and a value, such as source:mic")?;
-    Ok((name.into(), value.into()))
+    hub::parse_label(text).ok_or_else(|| "must be a name and a value, such as source:mic".into())
 }
 
 /// Why a stream cannot be shown.
@@ -74,7 +74,12 @@ pub(super) async fn run(args: TailArgs, stop: CancellationToken) -> Result<(), C
     let filter = args.filter();
     let mut shown = Shown::new(&args);
     if let Some(path) = source::recorded(&args.from) {
-        source::read_recorded(path, &mut shown)?;
+        // A read can wait for ever: nobody waits for it.
+        let reading = spawn_blocking(move || source::read_recorded(&path, &mut shown));
+        tokio::select! {
+            read = reading => read.map_err(|_| TailError::CutOff)??,
+            () = stop.cancelled() => {}
+        }
     } else {
         let url = socket_url(&args.from, ENDPOINT).map_err(TailError::Address)?;
         source::follow(&url, args.window, &filter, &mut shown, stop).await?;
@@ -110,7 +115,9 @@ impl Shown {
         follower.take(message, |arrival| {
             let printed = match arrival {
                 Arrival::Hello(hello) => {
-                    origin = Some(hello.clone());
+                    if origin.replace(hello.clone()).is_some_and(|before| before.epoch != hello.epoch) {
+                        text.restart();
+                    }
                     tell_outcome(hello);
                     Ok(())
                 }

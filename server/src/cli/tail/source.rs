@@ -1,10 +1,10 @@
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tachograph_core::wire::frame::{Filter, Record};
+use tachograph_core::wire::frame::{Filter, FrameError, Reason, Record};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
@@ -23,8 +23,8 @@ const RECORD_BYTES_MAX: usize = 256 << 20;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The file that is meant, if it is not an address.
-pub(super) fn recorded(from: &str) -> Option<&Path> {
-    (from == "-" || (!from.contains("://") && Path::new(from).is_file())).then(|| Path::new(from))
+pub(super) fn recorded(from: &str) -> Option<PathBuf> {
+    (from == "-" || (!from.contains("://") && Path::new(from).exists())).then(|| from.into())
 }
 
 /// Shows what a file or standard input holds, as it comes.
@@ -67,22 +67,31 @@ pub(super) async fn follow(
     shown: &mut Shown,
     stop: CancellationToken,
 ) -> Result<(), TailError> {
-    let mut failures = 0;
-    let mut socket = Some(connect(&address(url, window, filter, shown)).await?);
+    let (mut failures, mut is_first) = (0, true);
     while !stop.is_cancelled() && !shown.is_closed {
-        if let Some(socket) = socket.take() {
-            let frames = listen(socket, shown, &stop).await?;
-            failures = if frames > 0 { 0 } else { failures };
+        let address = address(url, window, filter, shown);
+        let connected = tokio::select! {
+            connected = connect(&address) => connected,
+            () = stop.cancelled() => return Ok(()),
+        };
+        match connected {
+            Ok(socket) => {
+                let messages = listen(socket, shown, &stop).await?;
+                failures = if messages > 0 { 0 } else { failures };
+            }
+            Err(error) if is_first => return Err(error),
+            Err(_) => {}
         }
         if stop.is_cancelled() || shown.is_closed {
-            break;
+            return Ok(());
         }
+        is_first = false;
         let wait = LONGEST_WAIT.min(FIRST_WAIT * 2_u32.saturating_pow(failures));
         failures += 1;
         eprintln!("-- the connection was lost; trying again in {:.1} s", wait.as_secs_f64());
         tokio::select! {
-            () = stop.cancelled() => break,
-            () = sleep(wait) => socket = connect(&address(url, window, filter, shown)).await.ok(),
+            () = stop.cancelled() => {}
+            () = sleep(wait) => {}
         }
     }
     Ok(())
@@ -128,7 +137,12 @@ async fn listen(mut socket: Socket, shown: &mut Shown, stop: &CancellationToken)
             received = timeout(SILENCE_MAX, socket.next()) => received,
         };
         match received {
-            Ok(Some(Ok(Message::Binary(message)))) => shown.take(&message)?,
+            Ok(Some(Ok(Message::Binary(message)))) => match shown.take(&message) {
+                Ok(()) => {}
+                Err(error) if is_for_good(&error) => return Err(error.into()),
+                // Another connection mends it.
+                Err(_) => return Ok(messages),
+            },
             Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {
                 // The answer to a ping waits to be sent.
                 let _sent_or_gone = socket.flush().await;
@@ -140,4 +154,9 @@ async fn listen(mut socket: Socket, shown: &mut Shown, stop: &CancellationToken)
             return Ok(messages);
         }
     }
+}
+
+/// Whether what was sent will never be understood here.
+fn is_for_good(error: &FrameError) -> bool {
+    matches!(error.reason, Reason::UnknownVersion(_) | Reason::NotAStream)
 }

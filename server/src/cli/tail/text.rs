@@ -21,15 +21,22 @@ impl Text {
         Self { shows_metrics, shows_sessions, filter, printed: HashMap::new(), last: None }
     }
 
+    /// Another start of the server: all counts began anew.
+    pub(super) fn restart(&mut self) {
+        self.printed.clear();
+        self.last = None;
+    }
+
     pub(super) fn print(&mut self, out: &mut impl Write, state: &State) -> io::Result<()> {
         self.print_missing(out, state)?;
         let (head, server) = (state.head(), state.server());
+        let sessions =
+            if self.shows_sessions { format!("  sessions {}", state.sessions().len()) } else { String::new() };
         writeln!(
             out,
-            "{}  tick {}  sessions {}  viewers {}  lag {:.1} ms",
+            "{}  tick {}{sessions}  viewers {}  lag {:.1} ms",
             clock(head.wall_ms),
             head.tick,
-            state.sessions().len(),
             server.viewers,
             server.tick_lag_ms
         )?;
