@@ -2,7 +2,6 @@
 
 mod allocator;
 mod harness;
-mod machine;
 mod measure;
 mod options;
 mod report;
@@ -10,6 +9,8 @@ mod subjects;
 mod values;
 
 use std::process::ExitCode;
+
+use tachograph_bench::machine;
 
 use harness::Pool;
 use options::{Options, Request};

@@ -1,7 +1,9 @@
 //! The values recorded: times, log-normal around 8 ms, within exactly 14 octaves.
 
-use std::f64::consts::{LN_2, TAU};
+use std::f64::consts::LN_2;
 use std::sync::LazyLock;
+
+use tachograph_bench::random::Random;
 
 /// How many octaves the values spread over.
 pub const OCTAVES: u32 = 14;
@@ -22,8 +24,8 @@ pub static NANOSECONDS: LazyLock<Box<Table<u64>>> = LazyLock::new(|| table(nanos
 
 /// `count` random values in milliseconds, always the same ones.
 pub fn log_normal(count: usize) -> Vec<f64> {
-    let mut random = Random(0x5eed);
-    std::iter::repeat_with(|| random.time_ms())
+    let mut random = Random::new(0x5eed);
+    std::iter::repeat_with(|| time_ms(&mut random))
         .filter(|ms| (LOWEST_MS..highest_ms()).contains(ms))
         .take(count)
         .collect()
@@ -42,6 +44,11 @@ pub fn nanoseconds(ms: f64) -> u64 {
     (ms * 1e6).round() as u64
 }
 
+/// Median 8 ms, standard deviation two octaves: 3.5 of them reach either end.
+fn time_ms(random: &mut Random) -> f64 {
+    random.log_normal(8.0, 2.0 * LN_2)
+}
+
 fn table<V>(unit: impl Fn(f64) -> V) -> Box<Table<V>> {
     let values = log_normal(8 * 512);
     Box::new(std::array::from_fn(|row| std::array::from_fn(|column| unit(values[8 * row + column]))))
@@ -49,31 +56,4 @@ fn table<V>(unit: impl Fn(f64) -> V) -> Box<Table<V>> {
 
 fn highest_ms() -> f64 {
     LOWEST_MS * f64::from(OCTAVES).exp2()
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    /// Median 8 ms, standard deviation two octaves: 3.5 of them reach either end.
-    fn time_ms(&mut self) -> f64 {
-        8.0 * (2.0 * LN_2 * self.normal()).exp()
-    }
-
-    /// Box and Muller's.
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.uniform().ln()).sqrt() * (TAU * self.uniform()).cos()
-    }
-
-    /// Above 0, at most 1.
-    fn uniform(&mut self) -> f64 {
-        ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
 }

@@ -1,15 +1,15 @@
 //! The document: tables in Markdown.
 
 mod ratios;
-mod table;
 mod targets;
 
+use tachograph_bench::machine;
+use tachograph_bench::table::{Table, figure, optional};
+
 use crate::harness::Effort;
-use crate::machine;
 use crate::measure::{COUNTER_SERIES, Entry, HISTOGRAM_SERIES, QUANTILE_VALUES, Setting};
 use crate::subjects::{Operation, Role};
 use crate::values::{BOUNDS_S, OCTAVES};
-use table::{Table, figure, optional};
 
 /// A figure that a library is compared by; less is better.
 struct Column {

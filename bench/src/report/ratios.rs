@@ -1,6 +1,7 @@
 //! Each peer by Tachograph.
 
-use super::table::Table;
+use tachograph_bench::table::Table;
+
 use super::{Column, Entry, Role, figure};
 
 pub(super) const EXPLANATION: &str = "A library's figure divided by Tachograph's: above 1, Tachograph is better. The \

@@ -1,7 +1,8 @@
 //! What Tachograph means to reach, and whether it does.
 
+use tachograph_bench::table::Table;
+
 use super::ratios::best_peer;
-use super::table::Table;
 use super::{Entry, Operation, Role, Setting, figure, worst_error};
 
 /// A figure against its limit.

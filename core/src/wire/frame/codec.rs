@@ -134,6 +134,34 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// LEB128 into room that is there. Up to two bytes, which most are, take no branch. Returns its length.
+#[inline]
+pub(super) fn write_varint(room: &mut [u8], at: usize, value: u64) -> usize {
+    if value < 1 << 14 {
+        let is_long = u64::from(value >= 0x80);
+        let bytes = value & 0x7F | is_long << 7 | value >> 7 << 8;
+        if let Some(two) = room.get_mut(at..at + 2) {
+            two.copy_from_slice(&(bytes as u16).to_le_bytes());
+        }
+        return 1 + is_long as usize;
+    }
+    write_long(room, at, value)
+}
+
+fn write_long(room: &mut [u8], at: usize, mut value: u64) -> usize {
+    let mut length = 0;
+    for byte in room.iter_mut().skip(at).take(VARINT_MAX) {
+        length += 1;
+        if value < 0x80 {
+            *byte = value as u8;
+            break;
+        }
+        *byte = value as u8 | 0x80;
+        value >>= 7;
+    }
+    length
+}
+
 pub(super) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, zigzag(value));
 }

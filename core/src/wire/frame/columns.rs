@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::codec::{Reader, VARINT_MAX, read_varint};
-use super::float::{put_float, read_float};
+use super::codec::{Reader, VARINT_MAX, read_varint, write_varint};
+use super::float::{FLOAT_MAX, read_float, write_float};
 use super::mask::{BLOCK, MASK_MAX, places, put_mask, read_mask};
 use super::{FrameError, Reason};
 
@@ -37,36 +37,9 @@ fn put_varints(out: &mut Vec<u8>, mask: u64, values: &[u64; BLOCK]) {
     let room = &mut out[begin..];
     let mut at = 0;
     for place in places(mask) {
-        at += put_short(room, at, values[place % BLOCK]);
+        at += write_varint(room, at, values[place % BLOCK]);
     }
     out.truncate(begin + at);
-}
-
-#[inline]
-fn put_short(room: &mut [u8], at: usize, value: u64) -> usize {
-    if value < 1 << 14 {
-        let is_long = u64::from(value >= 0x80);
-        let bytes = value & 0x7F | is_long << 7 | value >> 7 << 8;
-        if let Some(two) = room.get_mut(at..at + 2) {
-            two.copy_from_slice(&(bytes as u16).to_le_bytes());
-        }
-        return 1 + is_long as usize;
-    }
-    put_long(room, at, value)
-}
-
-fn put_long(room: &mut [u8], at: usize, mut value: u64) -> usize {
-    let mut length = 0;
-    for byte in room.iter_mut().skip(at).take(VARINT_MAX) {
-        length += 1;
-        if value < 0x80 {
-            *byte = value as u8;
-            break;
-        }
-        *byte = value as u8 | 0x80;
-        value >>= 7;
-    }
-    length
 }
 
 /// Lets the counters grow by what was written.
@@ -114,11 +87,22 @@ pub(super) fn put_gauges(out: &mut Vec<u8>, before: &[f64], now: &[f64]) {
             |(place, (before, now)): (usize, (&f64, &f64))| u64::from(before.to_bits() != now.to_bits()) << place;
         let mask = before.iter().zip(now).enumerate().map(differs).fold(0, |mask, bit| mask | bit);
         put_mask(out, mask);
-        for (before, now) in places(mask).filter_map(|place| before.get(place).zip(now.get(place))) {
-            put_float(out, *before, *now);
-        }
+        put_floats(out, mask, before, now);
     }
     drop_if_idle(out, begin);
+}
+
+/// The floats at the mask's places.
+#[inline]
+fn put_floats(out: &mut Vec<u8>, mask: u64, before: &[f64], now: &[f64]) {
+    let begin = out.len();
+    out.resize(begin + mask.count_ones() as usize * FLOAT_MAX, 0);
+    let mut at = begin;
+    for (before, now) in places(mask).filter_map(|place| before.get(place).zip(now.get(place))) {
+        let room = out.get_mut(at..).and_then(|room| room.first_chunk_mut());
+        at += room.map_or(0, |room| write_float(room, *before, *now));
+    }
+    out.truncate(at);
 }
 
 /// Moves the gauges to what was written.

@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use super::codec::{Reader, put_varint, unzigzag, zigzag};
+use super::codec::{Reader, VARINT_MAX, unzigzag, write_varint, zigzag};
 use super::{FrameError, Reason};
 
 const TAG_BITS: u32 = 3;
@@ -18,22 +18,33 @@ const BITS: u64 = SCALES.len() as u64;
 /// Whole numbers that a float holds with room to spare: rounding to one is exact.
 const WHOLE_MAX: f64 = (1_u64 << 51) as f64;
 
+/// The longest float: its head, and eight bytes.
+pub(super) const FLOAT_MAX: usize = VARINT_MAX + 8;
+
 /// Writes `now` as what it differs by from `before`.
-#[inline]
 pub(super) fn put_float(out: &mut Vec<u8>, before: f64, now: f64) {
+    let mut room = [0; FLOAT_MAX];
+    let length = write_float(&mut room, before, now);
+    out.extend_from_slice(&room[..length.min(FLOAT_MAX)]);
+}
+
+/// The same into room for any float; returns how much of it was needed.
+#[inline]
+pub(super) fn write_float(room: &mut [u8; FLOAT_MAX], before: f64, now: f64) -> usize {
     match decimals(now).filter(|tag| before.abs() * SCALES[*tag] < WHOLE_MAX) {
         Some(tag) => {
             let difference = scaled(now, tag).wrapping_sub(scaled(before, tag));
-            put_varint(out, zigzag(difference) << TAG_BITS | tag as u64);
+            write_varint(room, 0, zigzag(difference) << TAG_BITS | tag as u64)
         }
-        None => put_bits(out, before.to_bits() ^ now.to_bits()),
+        None => write_bits(room, before.to_bits() ^ now.to_bits()),
     }
 }
 
-fn put_bits(out: &mut Vec<u8>, differing: u64) {
+fn write_bits(room: &mut [u8; FLOAT_MAX], differing: u64) -> usize {
     let length = (u64::BITS - differing.leading_zeros()).div_ceil(8) as usize;
-    put_varint(out, (length as u64) << TAG_BITS | BITS);
-    out.extend_from_slice(&differing.to_le_bytes()[..length]);
+    room[0] = (length as u8) << TAG_BITS | BITS as u8;
+    room[1..9].copy_from_slice(&differing.to_le_bytes());
+    1 + length
 }
 
 /// The value after `before`.
@@ -66,15 +77,18 @@ fn read_bits(
 /// The fewest decimals that say all of the value, if it is a decimal of moderate size.
 #[inline]
 fn decimals(value: f64) -> Option<usize> {
+    // Whole numbers take no division, and large ones have no room for six decimals.
+    if is_decimal(value, 0) {
+        return Some(0);
+    }
     if !is_decimal(value, FINEST) {
-        // Large whole numbers have no room for six decimals.
-        return is_decimal(value, 0).then_some(0);
+        return None;
     }
     // Both quotients of the same number, rounded once, are the same float: the zeros at the end of the
     // finest tell the rest, and spare a division for each.
     let finest = scaled(value, FINEST);
-    let coarser = [1_000_000, 100_000, 10_000, 1_000, 100];
-    Some(coarser.iter().position(|step| finest % step == 0).unwrap_or(FINEST))
+    let coarser = [100_000, 10_000, 1_000, 100];
+    Some(coarser.iter().position(|step| finest % step == 0).map_or(FINEST, |place| place + 1))
 }
 
 #[inline]

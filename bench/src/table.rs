@@ -1,7 +1,7 @@
 //! A table in Markdown.
 
 /// Rows of text under titles.
-pub(super) struct Table {
+pub struct Table {
     titles: Vec<String>,
     /// Below the titles of all columns but the first.
     rule: &'static str,
@@ -10,26 +10,26 @@ pub(super) struct Table {
 
 impl Table {
     /// Of figures, aligned to the right.
-    pub(super) fn new(corner: &str, titles: impl IntoIterator<Item = String>) -> Self {
+    pub fn new(corner: &str, titles: impl IntoIterator<Item = String>) -> Self {
         let titles = std::iter::once(corner.to_owned()).chain(titles).collect();
         Self { titles, rule: "---:", rows: Vec::new() }
     }
 
     /// Of text, aligned to the left.
-    pub(super) fn of_text(corner: &str, titles: impl IntoIterator<Item = String>) -> Self {
+    pub fn of_text(corner: &str, titles: impl IntoIterator<Item = String>) -> Self {
         Self { rule: "---", ..Self::new(corner, titles) }
     }
 
     /// Replaces the title of the first column.
-    pub(super) fn corner(&mut self, title: String) {
+    pub fn corner(&mut self, title: String) {
         self.titles[0] = title;
     }
 
-    pub(super) fn row(&mut self, name: String, cells: impl IntoIterator<Item = String>) {
+    pub fn row(&mut self, name: String, cells: impl IntoIterator<Item = String>) {
         self.rows.push(std::iter::once(name).chain(cells).collect());
     }
 
-    pub(super) fn render(&self) -> String {
+    pub fn render(&self) -> String {
         let rules =
             self.titles.iter().enumerate().map(|(column, _)| if column == 0 { "---" } else { self.rule }.to_owned());
         let head = [line(&self.titles), line(&rules.collect::<Vec<_>>())];
@@ -42,7 +42,7 @@ fn line(cells: &[String]) -> String {
 }
 
 /// With as many decimals as it deserves.
-pub(super) fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
@@ -50,6 +50,6 @@ pub(super) fn figure(value: f64) -> String {
     }
 }
 
-pub(super) fn optional(value: Option<f64>) -> String {
+pub fn optional(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), figure)
 }
