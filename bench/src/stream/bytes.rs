@@ -1,6 +1,7 @@
 //! How many bytes a series takes a tick, changed or not, and how many a sample: a figure at a tick.
 
 use tachograph_core::snapshot::{RegistrySnapshot, Value};
+use tachograph_core::wire::frame::Keyframes;
 
 use crate::dataset::{Dataset, Mix, Shape};
 use crate::options::Effort;
@@ -9,10 +10,6 @@ use crate::peers::{self, Peer};
 
 pub const CHURNS: [f64; 4] = [0.01, 0.1, 0.4, 1.0];
 pub const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
-/// A keyframe comes when the deltas since the one before are so many times as long, or after so many ticks: as
-/// `Encoder::is_keyframe_due` says.
-const KEYFRAME_SHARE: f64 = 12.0;
-const KEYFRAME_TICKS_MAX: f64 = 300.0;
 /// Series of a single kind.
 pub const KIND_SERIES: usize = 10_000;
 pub const HOUR_SERIES: usize = 1_000;
@@ -60,7 +57,7 @@ pub struct Sizes {
 impl Sizes {
     /// Ticks from keyframe to keyframe.
     pub fn keyframe_ticks(&self) -> f64 {
-        (KEYFRAME_SHARE * self.keyframe.raw / self.deltas.raw).ceil().clamp(1.0, KEYFRAME_TICKS_MAX)
+        (Keyframes::SHARE as f64 * self.keyframe.raw / self.deltas.raw).ceil().clamp(1.0, Keyframes::FRAMES_MAX as f64)
     }
 
     /// Bytes a series and tick with the keyframes.

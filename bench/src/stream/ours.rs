@@ -1,7 +1,7 @@
 //! Tachograph's own format: every call into it is here.
 
 use tachograph_core::snapshot::RegistrySnapshot;
-use tachograph_core::wire::frame::{Decoder, Encoder, Filter, Record, RecordKind, Sieve, Tick};
+use tachograph_core::wire::frame::{Decoder, Encoder, Filter, Keyframes, Record, RecordKind, Sieve, Tick};
 
 use crate::dataset::EPOCH_MS;
 
@@ -9,6 +9,7 @@ use crate::dataset::EPOCH_MS;
 #[derive(Default)]
 pub struct Writer {
     encoder: Encoder,
+    keyframes: Keyframes,
 }
 
 impl Writer {
@@ -16,18 +17,21 @@ impl Writer {
     pub fn encode(&mut self, tick: u64, snapshot: &RegistrySnapshot, out: &mut Vec<u8>) {
         let times = (tick * 1_000_000, EPOCH_MS + tick * 1_000);
         let tick = Tick { tick, monotonic_us: times.0, wall_ms: times.1, ..Tick::of(snapshot) };
+        let begin = out.len();
         self.encoder.encode(&tick, out);
+        self.keyframes.add_frame(out.len() - begin);
     }
 
     /// Whether a server would write a keyframe now.
     pub fn is_keyframe_due(&self) -> bool {
-        self.encoder.is_keyframe_due()
+        self.keyframes.are_due()
     }
 
     /// The newest tick by itself, a record.
     pub fn keyframe(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         self.encoder.write_keyframe(&mut out);
+        self.keyframes.add_keyframe(out.len());
         out
     }
 

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tachograph_core::registry::{Collector, Registry};
 use tachograph_core::time::Schedule;
-use tachograph_core::wire::frame::{Decoder, Encoder, Extent, ServerFigures, Tick};
+use tachograph_core::wire::frame::{Decoder, Encoder, Extent, Keyframes, ServerFigures, Tick};
 use tachograph_core::wire::{Event, EventKind, SessionState, rounded};
 use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
@@ -60,9 +60,8 @@ struct Collecting {
     events_dropped: u64,
     /// How much of the schema readers that come can be given.
     described: Extent,
-    keyframe_seq: Option<u64>,
-    /// Of the frames since.
-    bytes_since_keyframe: usize,
+    /// Those of the past.
+    keyframes: Keyframes,
 }
 
 impl Hub {
@@ -74,8 +73,10 @@ impl Hub {
             events: Vec::new(),
             events_dropped: 0,
             described: Extent::default(),
-            keyframe_seq: None,
-            bytes_since_keyframe: 0,
+            keyframes: Keyframes::within(
+                history.span.as_secs() / KEYFRAMES_MIN,
+                history.bytes / KEYFRAMES_MIN as usize,
+            ),
         };
         Self {
             events: EventLog::default(),
@@ -234,25 +235,17 @@ impl Collecting {
             schema.into()
         });
         self.described = extent;
-        self.bytes_since_keyframe += frame.len();
+        self.keyframes.add_frame(frame.len());
         let is_wished = app.hub.whole.takes_keyframe_wish();
-        let is_due = self.is_keyframe_due(head.seq, app.options.history);
-        let keyframe: Option<Bytes> = (is_wished || is_due).then(|| {
+        let is_due = self.keyframes.are_due();
+        let written: Option<Bytes> = (is_wished || is_due).then(|| {
             let mut keyframe = Vec::new();
             self.encoder.write_keyframe(&mut keyframe);
             keyframe.into()
         });
-        if is_due {
-            (self.keyframe_seq, self.bytes_since_keyframe) = (Some(head.seq), 0);
-        }
-        let (keyframe, wished) = if is_due { (keyframe, None) } else { (None, keyframe) };
+        let (keyframe, wished) = if is_due { (written, None) } else { (None, written) };
+        keyframe.iter().for_each(|keyframe| self.keyframes.add_keyframe(keyframe.len()));
         let entry = Entry { seq: head.seq, tick: head.tick, wall_ms: head.wall_ms, frame, keyframe };
         Collected { entry, schema, wished }
-    }
-
-    fn is_keyframe_due(&self, seq: u64, limits: HistoryLimits) -> bool {
-        let is_much = self.bytes_since_keyframe as u64 > limits.bytes as u64 / KEYFRAMES_MIN;
-        let is_long = |newest| seq - newest >= limits.span.as_secs() / KEYFRAMES_MIN;
-        self.encoder.is_keyframe_due() || is_much || self.keyframe_seq.is_none_or(is_long)
     }
 }

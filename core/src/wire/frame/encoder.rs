@@ -12,9 +12,6 @@ use crate::registry::Kind;
 use crate::snapshot::{FamilySnapshot, HistogramSnapshot, RegistrySnapshot, Value};
 use crate::wire::{Event, SessionState};
 
-/// Frames since a keyframe, by length and by number, until the next one is due.
-const KEYFRAME_SHARE: usize = 12;
-const KEYFRAME_FRAMES_MAX: u64 = 300;
 /// Entries that are written into one record of the schema.
 const SCHEMA_RECORD_BYTES: usize = 2_000;
 
@@ -85,10 +82,6 @@ pub struct Encoder {
     section: Vec<u8>,
     /// A frame was begun and not ended: who reads on cannot know what it would have said.
     torn: bool,
-    /// Bytes of the frames since the newest keyframe, and of that.
-    since_keyframe: usize,
-    keyframe_bytes: usize,
-    keyframe_seq: Option<u64>,
 }
 
 /// Where the series of a family stand.
@@ -145,16 +138,7 @@ impl Encoder {
             self.write_keyframe(out);
         } else {
             self.write_delta(out);
-            self.since_keyframe += self.body.len();
         }
-    }
-
-    /// Whether it is time for a keyframe: there was none, or what a reader that begins with the newest one has
-    /// to take in is twelve times as long as it, or 300 frames. So keyframes never cost more than a twelfth of
-    /// the frames.
-    pub fn is_keyframe_due(&self) -> bool {
-        let is_much = self.since_keyframe >= KEYFRAME_SHARE * self.keyframe_bytes;
-        is_much || self.keyframe_seq.is_none_or(|seq| self.state.head.seq.saturating_sub(seq) >= KEYFRAME_FRAMES_MAX)
     }
 
     /// Appends the newest frame's state by itself, a record.
@@ -178,8 +162,6 @@ impl Encoder {
         }
         sections.add(section::EVENTS, |out| put_events(out, events, *events_dropped, head.wall_ms));
         Record { kind: RecordKind::Keyframe, payload: &self.body }.write(out);
-        (self.keyframe_bytes, self.since_keyframe) = (self.body.len(), 0);
-        self.keyframe_seq = Some(self.state.head.seq);
     }
 
     /// Appends the whole schema: records of at most 2 KB, but for longer entries, so that it can be sent
