@@ -12,9 +12,6 @@ use crate::registry::Kind;
 use crate::snapshot::{FamilySnapshot, HistogramSnapshot, RegistrySnapshot, Value};
 use crate::wire::{Event, SessionState};
 
-/// Entries that are written into one record of the schema.
-const SCHEMA_RECORD_BYTES: usize = 2_000;
-
 /// Everything that a server knows at one tick.
 #[derive(Clone, Copy, Debug)]
 pub struct Tick<'a> {
@@ -164,18 +161,9 @@ impl Encoder {
         Record { kind: RecordKind::Keyframe, payload: &self.body }.write(out);
     }
 
-    /// Appends the whole schema: records of at most 2 KB, but for longer entries, so that it can be sent
-    /// in small messages.
+    /// Appends the whole schema; see [`Schema::write_records`].
     pub fn write_schema(&self, out: &mut Vec<u8>) {
-        let (mut payload, mut next) = (Vec::new(), 0);
-        loop {
-            payload.clear();
-            next = self.state.schema.write(next, SCHEMA_RECORD_BYTES, &mut payload);
-            Record { kind: RecordKind::Schema, payload: &payload }.write(out);
-            if next >= self.state.schema.extent().entries {
-                return;
-            }
-        }
+        self.state.schema.write_records(out);
     }
 
     /// What the newest frame said.

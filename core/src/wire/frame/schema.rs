@@ -5,10 +5,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::codec::{Reader, put_text, put_varint};
+use super::record::{Record, RecordKind};
 use super::{FrameError, Reason};
 use crate::label::{LABELS_MAX, LabelValues};
 use crate::registry::{Aggregation, Descriptor, Kind};
 
+/// Entries that are written into one record.
+const RECORD_BYTES: usize = 2_000;
 const FAMILY: u8 = 1;
 const SERIES: u8 = 2;
 /// Memory that an entry takes beside its texts, at most, and that each byte of it takes.
@@ -174,6 +177,20 @@ impl Schema {
             if let Some(family) = self.families.get_mut(number as usize) {
                 family.series.sort_by(|one, other| labels(one).cmp(labels(other)));
                 family.is_sorted = true;
+            }
+        }
+    }
+
+    /// Appends all of it, as a reader begins with it: records of at most 2 KB, but for longer entries, so
+    /// that it can be sent in small messages.
+    pub fn write_records(&self, out: &mut Vec<u8>) {
+        let (mut payload, mut next) = (Vec::new(), 0);
+        loop {
+            payload.clear();
+            next = self.write(next, RECORD_BYTES, &mut payload);
+            Record { kind: RecordKind::Schema, payload: &payload }.write(out);
+            if next >= self.extent.entries {
+                return;
             }
         }
     }
