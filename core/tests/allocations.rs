@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use tachograph_core::registry::{Descriptor, Registry};
-use tachograph_core::wire::frame::{Decoder, Record, RecordKind};
+use tachograph_core::wire::frame::{Cell as Figure, Decoder, Record, RecordKind};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -298,4 +298,26 @@ fn figures_that_change_their_size_are_counted_as_they_are() {
         let taken = decoder.apply(&Record { kind: RecordKind::Delta, payload: &payload });
         assert!(taken.is_ok(), "{seq}: {taken:?}");
     }
+}
+
+#[test]
+fn looking_at_sessions_allocates_nothing() {
+    let mut decoder = Decoder::default();
+    for (kind, payload) in keyframe(&sessions(2, &list(3, &[0]))) {
+        decoder.apply(&Record { kind, payload: &payload }).unwrap();
+    }
+    let mut seen = 0.0;
+    let look = || {
+        for session in decoder.state().session_views() {
+            let found = decoder.state().session_view(session.id()).map_or(0, |found| found.sources().len());
+            seen += found as f64 + session.age_seconds() + session.identity().session_id.iter().count() as f64;
+            for source in session.sources() {
+                seen += Figure::ALL.iter().filter_map(|cell| source.cell(*cell)).sum::<f64>();
+                seen += (source.source().as_str().len() + source.provider().len() + source.model_id().len()) as f64;
+                seen += source.health().map_or(0.0, |_| 1.0);
+            }
+        }
+    };
+    assert_eq!(allocations(look), 0);
+    assert_eq!(seen, 6.0, "of each of both a source, its name's letter and its health");
 }

@@ -4,19 +4,20 @@ use serde_json::json;
 use tachograph_core::registry::{CounterFamily, Descriptor, GaugeFamily};
 use tachograph_core::session::{Action, Level};
 use tachograph_core::wire::frame::{
-    Applied, Arrival, Decoder, Encoder, Epoch, Filter, Follower, FrameError, Hello, Outcome, Reason, Record,
+    Applied, Arrival, Cell, Decoder, Encoder, Epoch, Filter, Follower, FrameError, Hello, Outcome, Reason, Record,
     RecordKind, Request, Sieve, Tick, write_skipped,
 };
 use tachograph_core::wire::{
-    ClientFeatures, ErrorCode, ErrorMessage, Event, EventKind, MIC, SYSTEM, SessionPhase, SourceName, Status,
-    StatusState, StreamFrame,
+    ClientFeatures, ErrorCode, ErrorMessage, Event, EventKind, MIC, ProviderState, SYSTEM, SessionPhase, SourceName,
+    Status, StatusState, StreamFrame,
 };
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::frame_support::{
-    EPOCH, SERVER_VERSION, Said, Server, add_source, hello, json as text_of, record, rewritten, session, silent, text,
+    EPOCH, SERVER_VERSION, Said, Server, add_source, assert_views, hello, json as text_of, record, rewritten, session,
+    silent, text,
 };
 
 /// A server with some series, and two sessions.
@@ -69,6 +70,7 @@ fn at<T>(read: Result<T, FrameError>) -> (&'static str, Reason) {
 fn follows(decoder: &mut Decoder, said: &Said) {
     assert_eq!(decoder.decode(&said.record), Ok(1));
     assert_eq!(text(decoder), text_of(&said.plain));
+    assert_views(decoder.state());
 }
 
 // ---- beginning, missing, growing
@@ -406,6 +408,31 @@ fn a_figure_that_is_no_number_is_nothing() {
     let mut late = Decoder::default();
     late.decode(&server.join()).unwrap();
     assert_eq!(text(&late), text(&reader));
+}
+
+#[test]
+fn a_source_lends_its_figures_one_by_one() {
+    let mut server = Server::new();
+    let mut metrics = silent(MIC, server.now());
+    (metrics.degrade_level, metrics.provider_state) = (Some(Level::Degrade), ProviderState::Failed);
+    metrics.degrade_level_num = metrics.degrade_level.map(Level::number);
+    (metrics.vad_enabled, metrics.queue_bytes, metrics.voice_ratio) = (true, 640, Some(0.25));
+    server.sessions = vec![session(7)];
+    add_source(&mut server.sessions[0], metrics);
+    let mut reader = Decoder::default();
+    follows(&mut reader, &server.say());
+    let source = reader.state().session_view(7).and_then(|session| session.sources().next()).unwrap();
+    for (cell, figure) in [
+        (Cell::DegradeLevel, Some(3.0)),
+        (Cell::ProviderState, Some(4.0)),
+        (Cell::VadEnabled, Some(1.0)),
+        (Cell::QueueBytes, Some(640.0)),
+        (Cell::VoiceRatio, Some(0.25)),
+        (Cell::RtfAvg10s, None),
+    ] {
+        assert_eq!(source.cell(cell), figure, "{}", cell.name());
+    }
+    assert_eq!(Cell::ALL[0].name(), "tick");
 }
 
 #[test]

@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
 use tachograph_core::registry::{Collector, Registry};
-use tachograph_core::wire::frame::{Decoder, Encoder, Epoch, Hello, Outcome, Record, RecordKind, ServerFigures, Tick};
+use tachograph_core::wire::frame::{
+    Cell, Decoder, Encoder, Epoch, Hello, Outcome, Record, RecordKind, ServerFigures, SessionView, SourceView, State,
+    Tick,
+};
 use tachograph_core::wire::{
     Event, Metrics, ServerState, SessionPhase, SessionState, SourceName, StreamFrame, rounded,
 };
@@ -214,4 +218,61 @@ pub(crate) fn rewritten(kind: RecordKind, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     Record { kind, payload }.write(&mut bytes);
     bytes
+}
+
+/// What a state lends is what it gives.
+pub(crate) fn assert_views(state: &State) {
+    let sessions: Vec<SessionState> = state.sessions().collect();
+    assert_eq!(state.session_views().len(), sessions.len());
+    for (view, session) in state.session_views().zip(&sessions) {
+        assert_session_view(&view, session);
+        assert_eq!(state.session_view(session.id).map(|view| view.id()), Some(session.id));
+    }
+    let unknown = sessions.last().map_or(0, |session| session.id + 1);
+    assert!(state.session_view(unknown).is_none());
+    let totals = state.totals();
+    let registry = state.registry();
+    assert_eq!(
+        (totals.refused_values, totals.overflowed_series, totals.bytes_held, totals.threads_sharing),
+        (registry.refused_values, registry.overflowed_series, registry.bytes_held, registry.threads_sharing)
+    );
+    assert_eq!(totals.snapshot_seconds.to_bits(), registry.snapshot_seconds.to_bits());
+}
+
+fn assert_session_view(view: &SessionView<'_>, session: &SessionState) {
+    assert_eq!((view.id(), view.identity(), view.phase()), (session.id, &session.identity, session.phase));
+    assert_eq!(view.age_seconds().to_bits(), session.age_seconds.to_bits());
+    assert_eq!(
+        (view.ticks_sent(), view.ticks_conflated(), view.ticks_missed()),
+        (session.ticks_sent, session.ticks_conflated, session.ticks_missed)
+    );
+    assert_eq!(view.sources().len(), session.sources.len());
+    view.sources().zip(&session.sources).for_each(|(view, metrics)| assert_source_view(&view, metrics));
+}
+
+fn assert_source_view(view: &SourceView<'_>, metrics: &Metrics) {
+    assert_eq!(view.metrics(), *metrics);
+    assert_eq!(
+        (view.source(), view.provider(), view.model_id()),
+        (metrics.source, &*metrics.provider, &*metrics.model_id)
+    );
+    assert_eq!(view.health(), metrics.provider_health.as_ref());
+    let fields = serde_json::to_value(metrics).unwrap();
+    for cell in Cell::ALL {
+        assert_eq!(view.cell(cell), figure(cell, fields.get(cell.name())), "{}", cell.name());
+    }
+}
+
+/// A field on the wire as the number of its cell.
+fn figure(cell: Cell, field: Option<&Value>) -> Option<f64> {
+    let place = |names: &[&str], name: &str| names.iter().position(|known| *known == name).map(|place| place as f64);
+    match (cell, field) {
+        (Cell::DegradeLevel, None) => Some(0.0),
+        (Cell::DegradeLevel, Some(Value::String(level))) => {
+            place(&["", "NORMAL", "WARNING", "DEGRADE", "EMERGENCY", "FAILOVER"], level)
+        }
+        (_, Some(Value::String(state))) => place(&["idle", "running", "stalled", "restarting", "failed"], state),
+        (_, Some(Value::Bool(flag))) => Some(f64::from(u8::from(*flag))),
+        (_, field) => field?.as_f64(),
+    }
 }

@@ -12,7 +12,7 @@ use tachograph_core::wire::{
     SessionState, SourceName, Status, StatusState, rounded,
 };
 
-use crate::frame_support::{Said, Server, add_source, json, session, silent, text};
+use crate::frame_support::{Said, Server, add_source, assert_views, json, session, silent, text};
 
 const TICKS_MAX: usize = 40;
 const NAMES: [&str; 8] = ["frames", "a", "zz", "lag", "time", "_", "Depth", "frames_total"];
@@ -114,6 +114,7 @@ impl Run {
         // The text tells every bit, and takes its time: of the first reader, and of one of the others.
         let expected = json(&said.plain);
         assert_eq!(text(&self.readers[0]), expected);
+        assert_views(self.readers[0].state());
         let others = self.readers[1..].iter().chain([&*reader]);
         let other = others.cycle().nth(self.server.tick as usize % self.readers.len());
         assert_eq!(other.map(text), Some(expected));

@@ -7,7 +7,7 @@ use super::histogram::read_histogram;
 use super::record::{Record, RecordKind};
 use super::schema::Extent;
 use super::sessions::Sessions;
-use super::state::{Columns, FIRST, Head, ServerFigures, State, Totals};
+use super::state::{Columns, FIRST, Head, RegistryTotals, ServerFigures, State};
 use super::{EXTENT, FrameError, Reason, section};
 use crate::snapshot::HistogramSnapshot;
 use crate::wire::Event;
@@ -152,7 +152,8 @@ impl Decoder {
     fn restart(&mut self) {
         let state = &mut self.state;
         (state.columns, state.sessions) = (Columns::default(), Sessions::default());
-        (state.extent, state.totals, state.server) = (Extent::default(), Totals::default(), ServerFigures::default());
+        (state.extent, state.totals, state.server) =
+            (Extent::default(), RegistryTotals::default(), ServerFigures::default());
         self.column_bytes = 0;
     }
 
@@ -193,7 +194,7 @@ impl Decoder {
         match id {
             section::SCHEMA => self.read_schema(body)?,
             section::SERVER => state.server = ServerFigures::read(body)?,
-            section::TOTALS => state.totals = Totals::read_since(&state.totals, body)?,
+            section::TOTALS => state.totals = RegistryTotals::read_since(&state.totals, body)?,
             section::COUNTERS => read_counters(body, &mut state.columns.counters)?,
             section::GAUGES => read_gauges(body, &mut state.columns.gauges)?,
             section::HISTOGRAMS => self.read_histograms(body)?,

@@ -6,7 +6,7 @@ use super::events::put_events;
 use super::histogram::put_histogram;
 use super::record::{Record, RecordKind};
 use super::schema::{Extent, Schema};
-use super::state::{Head, ServerFigures, State, Totals, empty_histogram};
+use super::state::{Head, RegistryTotals, ServerFigures, State, empty_histogram};
 use super::{EXTENT, section};
 use crate::registry::Kind;
 use crate::snapshot::{FamilySnapshot, HistogramSnapshot, RegistrySnapshot, Value};
@@ -93,7 +93,7 @@ struct FamilySlots {
 pub(super) struct Update<'a, S> {
     pub(super) head: Head,
     pub(super) server: ServerFigures,
-    pub(super) totals: Totals,
+    pub(super) totals: RegistryTotals,
     pub(super) sessions: S,
     pub(super) events: &'a [Event],
     pub(super) events_dropped: u64,
@@ -121,7 +121,7 @@ impl Encoder {
         let update = Update {
             head,
             server: tick.server,
-            totals: Totals::of(tick.registry),
+            totals: RegistryTotals::of(tick.registry),
             sessions: tick.sessions,
             events: tick.events,
             events_dropped: tick.events_dropped,
@@ -148,7 +148,7 @@ impl Encoder {
         put_extent(body, schema, state.extent);
         let mut sections = Sections { body, section };
         sections.add(section::SERVER, |out| server.put(out));
-        sections.add(section::TOTALS, |out| totals.put_since(&Totals::default(), out));
+        sections.add(section::TOTALS, |out| totals.put_since(&RegistryTotals::default(), out));
         let nothing = alloc::vec![0; columns.counters.len()];
         sections.add(section::COUNTERS, |out| put_counters(out, &nothing, &columns.counters));
         let nothing = alloc::vec![0.0; columns.gauges.len()];

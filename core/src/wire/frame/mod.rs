@@ -24,6 +24,7 @@ mod schema;
 mod sessions;
 mod state;
 mod value;
+mod view;
 
 pub use decoder::{Applied, DECODED_BYTES_MAX, Decoder};
 pub use encoder::{Encoder, Tick};
@@ -32,8 +33,10 @@ pub use filter::{Filter, Sieve};
 pub use follower::{Arrival, Follower, Request};
 pub use keyframes::Keyframes;
 pub use record::{Epoch, Hello, Outcome, Record, RecordKind, VERSION, read_skipped, write_skipped};
+pub use row::Cell;
 pub use schema::{Extent, FamilyEntry, Schema, SeriesEntry};
-pub use state::{Columns, Head, ServerFigures, State};
+pub use state::{Columns, Head, RegistryTotals, ServerFigures, State};
+pub use view::{SessionView, SourceView};
 
 /// The flag of a frame that says how much of the schema it is about: where that changed, and in
 /// keyframes.

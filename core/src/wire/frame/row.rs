@@ -35,7 +35,7 @@ pub(super) enum Coding {
 const NOTHING: u64 = 0x7FF8_0000_0000_0000;
 
 /// A cell's type: how its value becomes the 64 bits of a cell and back.
-trait Cell: Sized {
+trait CellType: Sized {
     const CODING: Coding;
     fn pack(&self) -> u64;
     fn unpack(bits: u64) -> Self;
@@ -51,7 +51,7 @@ struct Flag(bool);
 struct State(ProviderState);
 struct MaybeLevel(Option<Level>);
 
-impl Cell for Steady {
+impl CellType for Steady {
     const CODING: Coding = Coding::Steady;
     fn pack(&self) -> u64 {
         self.0
@@ -61,7 +61,7 @@ impl Cell for Steady {
     }
 }
 
-impl Cell for Whole {
+impl CellType for Whole {
     const CODING: Coding = Coding::Whole;
     fn pack(&self) -> u64 {
         self.0
@@ -71,7 +71,7 @@ impl Cell for Whole {
     }
 }
 
-impl Cell for Float {
+impl CellType for Float {
     const CODING: Coding = Coding::Float;
     fn pack(&self) -> u64 {
         finite(self.0).to_bits()
@@ -81,7 +81,7 @@ impl Cell for Float {
     }
 }
 
-impl Cell for MaybeFloat {
+impl CellType for MaybeFloat {
     const CODING: Coding = Coding::Float;
     fn pack(&self) -> u64 {
         self.0.filter(|value| value.is_finite()).map_or(NOTHING, f64::to_bits)
@@ -91,7 +91,7 @@ impl Cell for MaybeFloat {
     }
 }
 
-impl Cell for Flag {
+impl CellType for Flag {
     const CODING: Coding = Coding::Choice(2);
     fn pack(&self) -> u64 {
         u64::from(self.0)
@@ -109,7 +109,7 @@ const STATES: [ProviderState; 5] = [
     ProviderState::Failed,
 ];
 
-impl Cell for State {
+impl CellType for State {
     const CODING: Coding = Coding::Choice(STATES.len() as u8);
     fn pack(&self) -> u64 {
         self.0 as u64
@@ -119,7 +119,7 @@ impl Cell for State {
     }
 }
 
-impl Cell for MaybeLevel {
+impl CellType for MaybeLevel {
     const CODING: Coding = Coding::Choice(Level::ALL.len() as u8 + 1);
     fn pack(&self) -> u64 {
         self.0.map_or(0, |level| level as u64 + 1)
@@ -129,12 +129,33 @@ impl Cell for MaybeLevel {
     }
 }
 
-/// The cells of a row, in their order: a field of [`Metrics`] and its type. Those that change most come
-/// first, which keeps masks short.
+/// The cells of a row, in their order: a variant of [`Cell`], a field of [`Metrics`] and its type. Those
+/// that change most come first, which keeps masks short.
 macro_rules! cells {
-    ($($field:ident: $cell:ident,)+) => {
-        const CODINGS: &[Coding] = &[$(<$cell as Cell>::CODING),+];
+    ($($variant:ident $field:ident: $cell:ident,)+) => {
+        const CODINGS: &[Coding] = &[$(<$cell as CellType>::CODING),+];
         const CELLS: usize = CODINGS.len();
+
+        /// A figure of a source that is a number, in the order of a row.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Cell {
+            $(
+                #[doc = concat!("[`", stringify!($field), "`](Metrics::", stringify!($field), ")")]
+                $variant,
+            )+
+        }
+
+        impl Cell {
+            /// All of them, in their order.
+            pub const ALL: [Self; CELLS] = [$(Self::$variant),+];
+
+            /// The name of its field on the wire.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($field),)+
+                }
+            }
+        }
 
         fn pack(metrics: &Metrics) -> [u64; CELLS] {
             [$($cell(metrics.$field).pack()),+]
@@ -143,7 +164,7 @@ macro_rules! cells {
         /// All but what is told twice.
         fn unpack(cells: &[u64; CELLS], rest: Rest<'_>) -> Metrics {
             let [$($field),+] = *cells;
-            $(let $field = <$cell as Cell>::unpack($field).0;)+
+            $(let $field = <$cell as CellType>::unpack($field).0;)+
             Metrics {
                 source: rest.source,
                 queue_max: 0,
@@ -160,38 +181,38 @@ macro_rules! cells {
 }
 
 cells! {
-    tick: Steady,
-    bytes_received: Steady,
-    queue_bytes: Whole,
-    queue_depth: Whole,
-    backlog_seconds: Float,
-    queue_fill_ratio: Float,
-    bytes_in_provider: Whole,
-    bytes_processed: Steady,
-    total_chunks_processed: Steady,
-    avg_infer_ms: Float,
-    avg_processing_ms: Float,
-    realtime_factor: Float,
-    speech_ratio: Float,
-    speech_chunks_emitted: Steady,
-    voice_ratio: MaybeFloat,
-    rtf_avg_10s: MaybeFloat,
-    source_clock_spread_ms: Float,
-    dropped_recent: Whole,
-    dropped_total: Steady,
-    dropped_chunks_last_10s: Whole,
-    bytes_dropped: Steady,
-    provider_state: State,
-    degrade_level: MaybeLevel,
-    max_source_clock_spread_ms: Float,
-    queue_bytes_max: Whole,
-    queue_max_frames: Whole,
-    max_backlog_seconds: Float,
-    vad_enabled: Flag,
-    client_clock_drift_compensation_enabled: Flag,
-    client_vad_enabled: Flag,
-    client_clock_drift_telemetry_enabled: Flag,
-    client_vad_telemetry_enabled: Flag,
+    Tick tick: Steady,
+    BytesReceived bytes_received: Steady,
+    QueueBytes queue_bytes: Whole,
+    QueueDepth queue_depth: Whole,
+    BacklogSeconds backlog_seconds: Float,
+    QueueFillRatio queue_fill_ratio: Float,
+    BytesInProvider bytes_in_provider: Whole,
+    BytesProcessed bytes_processed: Steady,
+    TotalChunksProcessed total_chunks_processed: Steady,
+    AvgInferMs avg_infer_ms: Float,
+    AvgProcessingMs avg_processing_ms: Float,
+    RealtimeFactor realtime_factor: Float,
+    SpeechRatio speech_ratio: Float,
+    SpeechChunksEmitted speech_chunks_emitted: Steady,
+    VoiceRatio voice_ratio: MaybeFloat,
+    RtfAvg10s rtf_avg_10s: MaybeFloat,
+    SourceClockSpreadMs source_clock_spread_ms: Float,
+    DroppedRecent dropped_recent: Whole,
+    DroppedTotal dropped_total: Steady,
+    DroppedChunksLast10s dropped_chunks_last_10s: Whole,
+    BytesDropped bytes_dropped: Steady,
+    ProviderState provider_state: State,
+    DegradeLevel degrade_level: MaybeLevel,
+    MaxSourceClockSpreadMs max_source_clock_spread_ms: Float,
+    QueueBytesMax queue_bytes_max: Whole,
+    QueueMaxFrames queue_max_frames: Whole,
+    MaxBacklogSeconds max_backlog_seconds: Float,
+    VadEnabled vad_enabled: Flag,
+    ClientClockDriftCompensationEnabled client_clock_drift_compensation_enabled: Flag,
+    ClientVadEnabled client_vad_enabled: Flag,
+    ClientClockDriftTelemetryEnabled client_clock_drift_telemetry_enabled: Flag,
+    ClientVadTelemetryEnabled client_vad_telemetry_enabled: Flag,
 }
 
 /// Bits of a row's mask behind those of its cells.
@@ -419,6 +440,30 @@ impl Row {
             self.steps[place] = cell.wrapping_sub(self.cells[place]);
         }
         self.cells[place] = cell;
+    }
+}
+
+/// What a reader sees of a row.
+impl Row {
+    /// The figure of a cell as a number; None where a float holds nothing.
+    pub(super) fn cell(&self, cell: Cell) -> Option<f64> {
+        let bits = self.cells[cell as usize];
+        match CODINGS[cell as usize] {
+            Coding::Float => Some(f64::from_bits(bits)).filter(|value| value.is_finite()),
+            Coding::Steady | Coding::Whole | Coding::Choice(_) => Some(bits as f64),
+        }
+    }
+
+    pub(super) fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    pub(super) fn model_id(&self) -> &str {
+        &self.model_id
+    }
+
+    pub(super) fn health(&self) -> Option<&Arc<Value>> {
+        self.health.as_ref()
     }
 }
 

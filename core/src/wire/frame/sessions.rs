@@ -28,19 +28,19 @@ pub(super) struct Sessions {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Entry {
-    id: u64,
-    identity: Identity,
+pub(super) struct Entry {
+    pub(super) id: u64,
+    pub(super) identity: Identity,
     draining: bool,
-    age_seconds: f64,
-    ticks_sent: u64,
+    pub(super) age_seconds: f64,
+    pub(super) ticks_sent: u64,
     /// By how much that grew.
     sent_step: u64,
-    ticks_conflated: u64,
-    ticks_missed: u64,
+    pub(super) ticks_conflated: u64,
+    pub(super) ticks_missed: u64,
     /// By name.
-    names: Vec<SourceName>,
-    rows: Vec<Row>,
+    pub(super) names: Vec<SourceName>,
+    pub(super) rows: Vec<Row>,
 }
 
 impl Sessions {
@@ -51,6 +51,16 @@ impl Sessions {
     /// The states at a frame of this time, by id.
     pub(super) fn states(&self, wall_ms: u64) -> impl ExactSizeIterator<Item = SessionState> {
         self.held.iter().map(move |entry| entry.state(wall_ms))
+    }
+
+    /// By id.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.held
+    }
+
+    pub(super) fn entry(&self, id: u64) -> Option<&Entry> {
+        let place = self.held.binary_search_by_key(&id, |entry| entry.id).ok()?;
+        self.held.get(place)
     }
 
     /// Writes how `now` differs from these, and takes it on. Sessions without a place in the order of their
@@ -199,13 +209,17 @@ impl Entry {
         SessionState {
             id: self.id,
             identity: self.identity.clone(),
-            phase: if self.draining { SessionPhase::Draining } else { SessionPhase::Streaming },
+            phase: self.phase(),
             age_seconds: self.age_seconds,
             ticks_sent: self.ticks_sent,
             ticks_conflated: self.ticks_conflated,
             ticks_missed: self.ticks_missed,
             sources: rows.map(|(name, row)| row.metrics(*name, &self.names, wall_ms)).collect(),
         }
+    }
+
+    pub(super) fn phase(&self) -> SessionPhase {
+        if self.draining { SessionPhase::Draining } else { SessionPhase::Streaming }
     }
 
     /// Memory, at most.

@@ -8,6 +8,7 @@ use super::float::{put_float, read_float};
 use super::row::seconds_of;
 use super::schema::{Extent, Schema, SeriesEntry};
 use super::sessions::Sessions;
+use super::view::SessionView;
 use super::{Epoch, FrameError, Reason};
 use crate::registry::Kind;
 use crate::snapshot::{FamilySnapshot, GaugeSnapshot, HistogramSnapshot, RegistrySnapshot, SeriesSnapshot, Value};
@@ -40,14 +41,19 @@ pub struct ServerFigures {
     pub ticks_missed: u64,
 }
 
-/// What a registry says of itself.
+/// What a registry says of itself, as in [`RegistrySnapshot`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Totals {
-    pub(super) refused_values: u64,
-    pub(super) overflowed_series: u64,
-    pub(super) bytes_held: u64,
-    pub(super) threads_sharing: u64,
-    pub(super) snapshot_seconds: f64,
+pub struct RegistryTotals {
+    /// Values refused because they were not finite.
+    pub refused_values: u64,
+    /// Bindings that went to an overflow series because their family was full.
+    pub overflowed_series: u64,
+    /// Memory that the registry holds.
+    pub bytes_held: u64,
+    /// Threads until now that count with locked operations.
+    pub threads_sharing: u64,
+    /// How long the taking of the snapshot took.
+    pub snapshot_seconds: f64,
 }
 
 /// The figures of all series, a column a kind, by slot.
@@ -66,7 +72,7 @@ pub struct Columns {
 pub struct State {
     pub(super) head: Head,
     pub(super) server: ServerFigures,
-    pub(super) totals: Totals,
+    pub(super) totals: RegistryTotals,
     pub(super) extent: Extent,
     pub(super) schema: Schema,
     pub(super) columns: Columns,
@@ -84,6 +90,11 @@ impl State {
     /// What the server says of itself.
     pub fn server(&self) -> ServerFigures {
         self.server
+    }
+
+    /// What the registry says of itself.
+    pub fn totals(&self) -> RegistryTotals {
+        self.totals
     }
 
     /// Which series there are; of those, the frame knows as many as its [`extent`](Self::extent) says.
@@ -104,6 +115,26 @@ impl State {
     /// The live sessions, oldest first.
     pub fn sessions(&self) -> impl ExactSizeIterator<Item = SessionState> {
         self.sessions.states(self.head.wall_ms)
+    }
+
+    /// The live sessions as they are held, oldest first: nothing is copied.
+    ///
+    /// ```
+    /// use tachograph_core::wire::frame::{Cell, State};
+    ///
+    /// fn dropped(state: &State) -> f64 {
+    ///     let sources = state.session_views().flat_map(|session| session.sources());
+    ///     sources.filter_map(|source| source.cell(Cell::DroppedTotal)).sum()
+    /// }
+    /// assert_eq!(dropped(&State::default()), 0.0);
+    /// ```
+    pub fn session_views(&self) -> impl ExactSizeIterator<Item = SessionView<'_>> {
+        self.sessions.entries().iter().map(|entry| SessionView::new(entry, self.head.wall_ms))
+    }
+
+    /// The live session of this id.
+    pub fn session_view(&self, id: u64) -> Option<SessionView<'_>> {
+        self.sessions.entry(id).map(|entry| SessionView::new(entry, self.head.wall_ms))
     }
 
     /// What happened since the frame before.
@@ -225,7 +256,7 @@ impl ServerFigures {
     }
 }
 
-impl Totals {
+impl RegistryTotals {
     pub(super) fn of(registry: &RegistrySnapshot) -> Self {
         Self {
             refused_values: registry.refused_values,
