@@ -22,6 +22,7 @@ page: ## the page alone, in dist/
 
 watch: ## the page while you change it, with a server that `tachograph serve` runs
 	@scripts/page-tools.sh
+	@scripts/wasm-target.sh
 	@env -u NO_COLOR trunk serve
 
 test: test-core test-threads test-wasm test-server build test-protocol test-whole ## install what is missing and run everything

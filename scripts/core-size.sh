@@ -6,6 +6,7 @@ LIMIT=60000
 
 cd "$ROOT"
 "$ROOT/scripts/page-tools.sh"
+"$ROOT/scripts/wasm-target.sh"
 cargo build --quiet -p tachograph-core --profile page --config 'profile.page.strip=true' \
   --target wasm32-unknown-unknown --example size_with --example size_without
 # As the page is built: by wasm-opt too.

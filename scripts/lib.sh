@@ -34,6 +34,16 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
+# npm packages live apart, each in .tools/NAME (axe-core's in .tools/axe).
+npm_folder() { printf '%s/%s' "$TOOLS" "${1%-core}"; }
+
+# Is this version of the npm package installed?
+has_npm() { grep -qs "\"version\": \"$2\"" "$(npm_folder "$1")/node_modules/$1/package.json"; }
+
+install_npm() {
+  quietly "$1" npm install --prefix "$(npm_folder "$1")" --no-audit --no-fund --no-save "$1@$2"
+}
+
 # Runs a command with its output in a log; shows the log's end only when it fails.
 quietly() {
   local log="$TOOLS/log/$1.log"; shift

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building the page needs and is not there yet, into .tools:
-# the wasm target, wasm-bindgen, trunk and wasm-opt, each at the version Cargo.toml states.
+# the standard library's source, wasm-bindgen, trunk, wasm-opt and esbuild, each at the version
+# Cargo.toml states.
 source "$(dirname "$0")/lib.sh"
 
 command -v cargo >/dev/null || die "cargo is missing; install Rust with rustup first"
@@ -21,7 +22,7 @@ install_crate() {
     quietly "$name" cargo install "$name@$version" --debug --root "$TOOLS" --force "${hot[@]}" "$@"
 }
 
-"$ROOT/scripts/wasm-target.sh"
+"$ROOT/scripts/rust-src.sh"
 
 version=$(wasm_bindgen_version)
 [ -n "$version" ] || die "Cargo.toml does not pin wasm-bindgen"
@@ -40,5 +41,11 @@ rm -rf "$TOOLS/build"
 version=$(tool_version binaryen)
 if ! has wasm-opt "${version%%.*}"; then
   say "wasm-opt ${version%%.*} (a few seconds)"
-  quietly binaryen npm install --prefix "$TOOLS/binaryen" --no-audit --no-fund --no-save "binaryen@$version"
+  install_npm binaryen "$version"
+fi
+
+version=$(tool_version esbuild)
+if ! has_npm esbuild "$version"; then
+  say "esbuild $version (a few seconds)"
+  install_npm esbuild "$version"
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what only the tests need: Chromium with its driver, and the WebSocket client
-# in another language that speaks the protocol to the server.
+# Installs what only the tests need: Chromium with its driver, the WebSocket client in another
+# language that speaks the protocol to the server, and the rules of accessibility.
 source "$(dirname "$0")/lib.sh"
 
 "$ROOT/scripts/page-tools.sh"
@@ -11,7 +11,13 @@ if ! command -v chromedriver >/dev/null || ! command -v chromium >/dev/null; the
 fi
 
 version=$(tool_version ws)
-if ! grep -qs "\"version\": \"$version\"" "$TOOLS/ws/node_modules/ws/package.json"; then
+if ! has_npm ws "$version"; then
   say "ws $version, a WebSocket client for Node (a few seconds)"
-  quietly ws npm install --prefix "$TOOLS/ws" --no-audit --no-fund --no-save "ws@$version"
+  install_npm ws "$version"
+fi
+
+version=$(tool_version axe-core)
+if ! has_npm axe-core "$version"; then
+  say "axe-core $version, which the browser tests run on the page (a few seconds)"
+  install_npm axe-core "$version"
 fi

@@ -2,6 +2,7 @@
 # Runs the core's test suite in headless wasm: in Node, then in Chromium.
 source "$(dirname "$0")/lib.sh"
 
+"$ROOT/scripts/wasm-target.sh"
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner
 SUITE=(cargo test -p tachograph-core --features wasm --target wasm32-unknown-unknown --test suite)
 
