@@ -31,7 +31,8 @@ pub enum Level {
 }
 
 impl Level {
-    pub(crate) const ALL: [Self; 5] = [Self::Normal, Self::Warning, Self::Degrade, Self::Emergency, Self::Failover];
+    /// All levels, the best first.
+    pub const ALL: [Self; 5] = [Self::Normal, Self::Warning, Self::Degrade, Self::Emergency, Self::Failover];
 
     /// The level as it stands in a message.
     pub const fn as_str(self) -> &'static str {

@@ -291,6 +291,11 @@ impl Row {
         Metrics { queue_max: once.queue_max_frames, degrade_level_num, ..once }
     }
 
+    /// By how many milliseconds the figures are older than the frame.
+    pub(super) fn late_ms(&self) -> i64 {
+        self.late_ms
+    }
+
     /// Memory beyond the row itself, at most.
     pub(super) fn bytes(&self) -> usize {
         self.provider.capacity() + self.model_id.capacity() + self.health_bytes

@@ -100,6 +100,11 @@ impl<'a> SourceView<'a> {
         self.row.cell(cell)
     }
 
+    /// By how many milliseconds its figures are older than the frame.
+    pub fn late_ms(&self) -> i64 {
+        self.row.late_ms()
+    }
+
     /// All of its figures.
     pub fn metrics(&self) -> Metrics {
         self.row.metrics(self.source, &self.entry.names, self.wall_ms)
