@@ -177,7 +177,7 @@ fn sessions(count: u64, health: &[u8]) -> Vec<u8> {
             body.push(0);
         } else {
             body.extend_from_slice(&[1, 1, b'a']);
-            body.extend(varint(1 << 34));
+            body.extend(varint(1 << 36));
             body.push(1);
             body.extend_from_slice(health);
             body.extend_from_slice(&[0; 7]);
@@ -290,7 +290,7 @@ fn figures_that_change_their_size_are_counted_as_they_are() {
             body.extend_from_slice(&[0; 7]);
         } else {
             body.extend_from_slice(&[1, 1, 0]);
-            body.extend(varint(1 << 34));
+            body.extend(varint(1 << 36));
             body.extend(health);
             body.push(0);
         }

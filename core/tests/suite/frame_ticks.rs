@@ -316,12 +316,14 @@ fn change_figures(metrics: &mut Metrics, choices: &mut Unstructured<'_>) -> Resu
         }
     }
     m.queue_max = m.queue_max_frames;
-    let figures: [&mut f64; 9] = [
+    let figures: [&mut f64; 11] = [
         &mut m.queue_fill_ratio,
         &mut m.backlog_seconds,
         &mut m.max_backlog_seconds,
         &mut m.avg_infer_ms,
         &mut m.avg_processing_ms,
+        &mut m.infer_p50_ms,
+        &mut m.infer_p99_ms,
         &mut m.realtime_factor,
         &mut m.speech_ratio,
         &mut m.source_clock_spread_ms,

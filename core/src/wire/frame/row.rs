@@ -192,6 +192,8 @@ cells! {
     TotalChunksProcessed total_chunks_processed: Steady,
     AvgInferMs avg_infer_ms: Float,
     AvgProcessingMs avg_processing_ms: Float,
+    InferP50Ms infer_p50_ms: Float,
+    InferP99Ms infer_p99_ms: Float,
     RealtimeFactor realtime_factor: Float,
     SpeechRatio speech_ratio: Float,
     SpeechChunksEmitted speech_chunks_emitted: Steady,
