@@ -243,9 +243,13 @@ impl Run {
     }
 
     fn event(&mut self, choices: &mut Unstructured<'_>) -> Result<Event> {
+        let mut receipt = None;
         let kind = match choices.int_in_range(0..=4)? {
             0 => EventKind::SessionStarted,
-            1 => EventKind::SessionEnded,
+            1 => {
+                receipt = maybe(choices, |choices| value(choices, 4))?.map(Into::into);
+                EventKind::SessionEnded
+            }
             2 => EventKind::Status(status(choices)?),
             3 => EventKind::Fault(ErrorMessage {
                 code: *choices.choose(&[ErrorCode::InvalidJson, ErrorCode::ProviderFailed, ErrorCode::Internal])?,
@@ -256,7 +260,7 @@ impl Run {
         };
         let session = maybe(choices, |choices| Ok(number(choices)? >> 1))?;
         let timestamp = moment(self.server.wall_ms, choices)?;
-        Ok(Event { timestamp, session, session_id: maybe(choices, label)?, kind })
+        Ok(Event { timestamp, session, session_id: maybe(choices, label)?, kind, receipt })
     }
 }
 
