@@ -177,7 +177,7 @@ fn sessions(count: u64, health: &[u8]) -> Vec<u8> {
             body.push(0);
         } else {
             body.extend_from_slice(&[1, 1, b'a']);
-            body.extend(varint(1 << 34));
+            body.extend(varint(1 << 36));
             body.push(1);
             body.extend_from_slice(health);
             body.extend_from_slice(&[0; 7]);
@@ -254,6 +254,23 @@ fn events_take_no_more_than_they_may() {
 }
 
 #[test]
+fn receipts_take_no_more_than_they_may() {
+    let receipt = |value: &[u8]| {
+        let event = [&[2, 0, 0, 0, 1][..], value].concat();
+        [varint(event.len() as u64), event].concat()
+    };
+    let fields: Vec<u8> = (0..20_000_u32)
+        .flat_map(|number| [&[4][..], &number.to_le_bytes().map(|byte| byte & 0x7F), &[0]].concat())
+        .collect();
+    let object = [vec![8], varint(20_000), fields].concat();
+    for (count, value) in [(1, list(200_000, &[0])), (1, object), (4_000, list(1, &[0])), (4_000, vec![0])] {
+        let mut body = [vec![0], varint(count)].concat();
+        (0..count).for_each(|_| body.extend_from_slice(&receipt(&value)));
+        take_with_any_limit(&keyframe(&section(8, &body)));
+    }
+}
+
+#[test]
 fn counts_that_nothing_stands_behind_take_nothing() {
     let many = varint(u64::MAX >> 1);
     let mut named = vec![0, 1, 2, 0, 6, 1, b'a', 0, 0, 0];
@@ -290,7 +307,7 @@ fn figures_that_change_their_size_are_counted_as_they_are() {
             body.extend_from_slice(&[0; 7]);
         } else {
             body.extend_from_slice(&[1, 1, 0]);
-            body.extend(varint(1 << 34));
+            body.extend(varint(1 << 36));
             body.extend(health);
             body.push(0);
         }

@@ -5,15 +5,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use tachograph_core::registry::{RegisterError, Registry};
-use tachograph_core::wire::EventKind;
 use tachograph_core::wire::frame::Epoch;
+use tachograph_core::wire::{EventKind, Receipt};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::hub::Hub;
+use crate::hub::{Hub, Kept};
 use crate::metrics::ServerMetrics;
 use crate::options::Options;
 use crate::provider::{Providers, Simulated};
@@ -94,8 +94,19 @@ impl App {
 
     /// Tells all who look of something that happened now.
     pub(crate) fn tell(&self, session: Option<u64>, session_id: Option<&str>, kind: EventKind) {
-        if !self.hub.events.push(session, session_id, kind) {
-            self.metrics.events_dropped.inc();
+        self.note(session, session_id, kind, None);
+    }
+
+    /// Tells all who look of a session that ended now.
+    pub(crate) fn tell_end(&self, session: u64, session_id: Option<&str>, receipt: &Receipt) {
+        self.note(Some(session), session_id, EventKind::SessionEnded, Some(receipt));
+    }
+
+    fn note(&self, session: Option<u64>, session_id: Option<&str>, kind: EventKind, receipt: Option<&Receipt>) {
+        match self.hub.events.push(session, session_id, kind, receipt) {
+            Kept::Whole => {}
+            Kept::WithoutReceipt => self.metrics.receipts_left_out.inc(),
+            Kept::Nothing => self.metrics.events_dropped.inc(),
         }
     }
 }

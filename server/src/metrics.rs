@@ -41,6 +41,8 @@ pub struct ServerMetrics {
     pub subscriptions_refused: Counter,
     /// Events that there was no room for.
     pub events_dropped: Counter,
+    /// Receipts that there was no room for in the stream.
+    pub receipts_left_out: Counter,
     /// Bytes of the newest frame.
     pub frame_bytes: Gauge,
     /// Bytes that the history holds.
@@ -95,6 +97,7 @@ impl ServerMetrics {
             subscriptions: gauge(Descriptor::new("tachograph_subscriptions", "Streams written filtered or as JSON"))?,
             subscriptions_refused: counter("tachograph_subscriptions_refused", "Subscriptions refused as too many")?,
             events_dropped: counter("tachograph_events_dropped", "Events that there was no room for")?,
+            receipts_left_out: counter("tachograph_receipts_left_out", "Receipts that the stream had no room for")?,
             frame_bytes: gauge(Descriptor::new("tachograph_frame_bytes", "Size of the newest frame").unit("bytes"))?,
             history_bytes: gauge(Descriptor::new("tachograph_history_bytes", "What the history holds").unit("bytes"))?,
             history_frames: gauge(Descriptor::new("tachograph_history_frames", "Frames that the history holds"))?,

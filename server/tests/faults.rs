@@ -12,6 +12,7 @@ use tachograph::provider::{
 };
 use tachograph::{App, Options, serve};
 use tachograph_core::session::{Chunk, ProviderInForce, Voice};
+use tachograph_core::wire::frame::{Arrival, Follower};
 use tachograph_core::wire::{
     ClientMessage, Envelope, Metrics, ProviderState, Receipt, SYSTEM, ServerMessage, SourceName, Start,
 };
@@ -25,6 +26,8 @@ struct Heard {
     metrics: Vec<Metrics>,
     messages: Vec<ServerMessage>,
     receipt: Receipt,
+    /// The receipt that a viewer of the server got.
+    viewed: Value,
     app: App,
 }
 
@@ -49,6 +52,7 @@ async fn session(options: Options, providers: Providers, seconds: usize) -> Hear
     let app = App::new(options, providers).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/ws/live-listener", listener.local_addr().unwrap());
+    let viewer = tokio::spawn(ended(format!("ws://{}/ws/stream", listener.local_addr().unwrap())));
     let server = tokio::spawn(serve(listener, app.clone()));
     let (socket, _) = connect_async(url).await.unwrap();
     let (mut sink, mut stream) = socket.split();
@@ -73,9 +77,26 @@ async fn session(options: Options, providers: Providers, seconds: usize) -> Hear
             other => messages.push(other),
         }
     };
+    let viewed = viewer.await.unwrap();
     app.shutdown.cancel();
     server.await.unwrap().unwrap();
-    Heard { metrics, messages, receipt, app }
+    Heard { metrics, messages, receipt, viewed, app }
+}
+
+/// Watches the stream until a session ended; returns its receipt.
+async fn ended(url: String) -> Value {
+    let (mut socket, _) = connect_async(url).await.unwrap();
+    let (mut follower, mut receipt) = (Follower::default(), None);
+    while receipt.is_none() {
+        let message = timeout(Duration::from_secs(20), socket.next()).await.unwrap().unwrap().unwrap();
+        let look = |arrival: Arrival<'_>| {
+            if let Arrival::Newest(state) = arrival {
+                receipt = state.events().iter().find_map(|event| event.receipt.clone());
+            }
+        };
+        follower.take(&message.into_data(), look).unwrap();
+    }
+    Value::clone(&receipt.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,6 +108,7 @@ async fn a_metrics_loop_that_fails_is_counted_and_restarted_and_the_session_live
     assert!(ticks.starts_with(&[1, 3, 4]), "{ticks:?}");
     assert_eq!(heard.counter("tachograph_metrics_loop_restarts"), 1);
     assert_eq!(heard.receipt.ticks_missed, 1);
+    assert_eq!(heard.viewed, serde_json::to_value(&heard.receipt).unwrap());
     assert_eq!(heard.receipt.sources[0].bytes.processed, 5 * 32_000);
 }
 

@@ -35,6 +35,8 @@ const METRICS_FIELDS = {
   dropped_chunks_last_10s: isCount,
   avg_infer_ms: hasDecimals(1),
   avg_processing_ms: hasDecimals(1),
+  infer_p50_ms: hasDecimals(1),
+  infer_p99_ms: hasDecimals(1),
   realtime_factor: hasDecimals(2),
   provider: isText,
   model_id: isText,

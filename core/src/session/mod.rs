@@ -12,6 +12,7 @@ mod chunk;
 mod config;
 mod drop_window;
 mod error_budget;
+mod inference_window;
 mod ladder;
 mod queue;
 mod source;

@@ -9,6 +9,7 @@ use super::backpressure::Backpressure;
 use super::chunk::{Chunk, ChunkResult, RecentChunks, audio_time};
 use super::config::SessionConfig;
 use super::drop_window::DropWindow;
+use super::inference_window::InferenceWindow;
 use super::ladder::{Ladder, Level, Step};
 use super::queue::{Amount, Queue};
 use crate::instrument::Distribution;
@@ -93,6 +94,7 @@ pub(super) struct Source {
     phase: ProviderPhase,
     health: Option<Arc<serde_json::Value>>,
     recent: RecentChunks,
+    inference: InferenceWindow,
     inference_ms: Distribution,
     worst_realtime_factor: f64,
     last_chunk_ended: Option<Moment>,
@@ -135,6 +137,7 @@ impl Source {
             phase: ProviderPhase::default(),
             health: None,
             recent: RecentChunks::default(),
+            inference: InferenceWindow::default(),
             inference_ms: Distribution::default(),
             worst_realtime_factor: 0.0,
             last_chunk_ended: None,
@@ -260,6 +263,7 @@ impl Source {
         self.chunks_processed += 1;
         self.recent.add(result.inference, processing, chunk.duration());
         self.worst_realtime_factor = self.worst_realtime_factor.max(self.recent.realtime_factor());
+        self.inference.add(result.inference);
         self.inference_ms.record(millis(result.inference));
         self.instruments.chunks_processed.inc();
         self.instruments.inference_time_ms.record(millis(result.inference));
@@ -385,6 +389,8 @@ impl Source {
             dropped_chunks_last_10s: self.drop_window.total(now),
             avg_infer_ms: rounded(millis(self.recent.mean_inference()), 1),
             avg_processing_ms: rounded(millis(self.recent.mean_processing()), 1),
+            infer_p50_ms: rounded(self.inference.quantile_ms(50), 1),
+            infer_p99_ms: rounded(self.inference.quantile_ms(99), 1),
             realtime_factor: rounded(self.recent.realtime_factor(), 2),
             provider: self.in_force.provider.clone(),
             model_id: self.in_force.model_id.clone(),

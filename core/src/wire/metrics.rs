@@ -76,7 +76,13 @@ pub struct Metrics {
     pub avg_infer_ms: f64,
     /// Mean time from a chunk's last frame arriving to its result over the same chunks, in ms; 1 decimal.
     pub avg_processing_ms: f64,
-    /// Time inside the provider by audio time, summed over the same chunks; 2 decimals.
+    /// Median time inside the provider over the last 100 chunks, by nearest rank, in ms; 1 decimal.
+    #[serde(default)]
+    pub infer_p50_ms: f64,
+    /// The time that 99 % of the same chunks did not exceed, by nearest rank, in ms; 1 decimal.
+    #[serde(default)]
+    pub infer_p99_ms: f64,
+    /// Time inside the provider by audio time, summed over the last 10 chunks; 2 decimals.
     pub realtime_factor: f64,
     /// The provider in force.
     pub provider: String,

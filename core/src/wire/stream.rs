@@ -1,8 +1,10 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{ErrorMessage, Identity, Metrics, Status};
 use crate::snapshot::RegistrySnapshot;
@@ -42,6 +44,10 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
+    /// Of a session that ended its [`Receipt`](super::Receipt), as its client gets it; absent where there was
+    /// no room for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Arc<Value>>,
 }
 
 /// What happened.

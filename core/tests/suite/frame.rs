@@ -253,7 +253,13 @@ fn a_section_of_another_number_is_passed_over() {
 #[test]
 fn an_event_of_another_kind_is_passed_over() {
     let mut server = Server::new();
-    let started = Event { timestamp: server.now(), session: None, session_id: None, kind: EventKind::SessionStarted };
+    let started = Event {
+        timestamp: server.now(),
+        session: None,
+        session_id: None,
+        kind: EventKind::SessionStarted,
+        receipt: None,
+    };
     server.events = vec![started.clone(), started];
     let said = server.say();
     let mut payload = record(&said.record).payload.to_vec();
@@ -510,6 +516,7 @@ fn events_of_every_kind_come_with_their_frame_and_go_with_it() {
             session,
             session_id: session_id.clone(),
             kind: kind.clone(),
+            receipt: None,
         };
         server.events = kinds.iter().enumerate().map(event).collect();
         server.events_dropped = place as u64;
@@ -526,9 +533,43 @@ fn events_of_every_kind_come_with_their_frame_and_go_with_it() {
 }
 
 #[test]
+fn a_session_that_ended_has_its_receipt() {
+    let mut server = Server::new();
+    let (mut reader, mut sieve) =
+        (Decoder::default(), Sieve::new(Filter { prefixes: vec!["x".into()], ..Filter::default() }));
+    let receipt = Some(json!({"duration_seconds": 3.5, "sources": [{"frames": {"received": 7}}]}).into());
+    let event = |receipt| Event {
+        timestamp: server.now(),
+        session: Some(4),
+        session_id: None,
+        kind: EventKind::SessionEnded,
+        receipt,
+    };
+    server.events = vec![event(receipt.clone()), event(None)];
+    let said = server.say();
+    assert!(text_of(&said.plain).contains(r#""event":"session_ended","receipt":{"duration_seconds":3.5"#));
+    follows(&mut reader, &said);
+    let (mut late, mut left) = (Decoder::default(), Vec::new());
+    late.decode(&server.join()).unwrap();
+    assert_eq!(text(&late), text(&reader), "also who joins");
+    sieve.take(&record(&said.record), &mut left).unwrap();
+    late.decode(&left).unwrap();
+    let receipts: Vec<_> = late.state().events().iter().map(|event| event.receipt.clone()).collect();
+    assert_eq!(receipts, [receipt, None], "also who reads a part");
+    follows(&mut reader, &server.say());
+    assert!(reader.state().events().is_empty());
+}
+
+#[test]
 fn more_events_than_a_frame_holds_are_counted() {
     let mut server = Server::new();
-    let event = Event { timestamp: server.now(), session: None, session_id: None, kind: EventKind::SessionEnded };
+    let event = Event {
+        timestamp: server.now(),
+        session: None,
+        session_id: None,
+        kind: EventKind::SessionEnded,
+        receipt: None,
+    };
     server.events = vec![event; 5_000];
     server.events_dropped = 6;
     let mut reader = Decoder::default();
@@ -602,8 +643,13 @@ fn grow(busy: &mut Busy, tick: u64) {
             busy.server.registry.counter(&Descriptor::new("a_counter", "")).unwrap().bind(&[]).unwrap().inc();
             busy.frames.with(&[("source", "b")]).unwrap().inc();
             busy.depth.with(&[("source", "a")]).unwrap().set(0.5);
-            busy.server.events =
-                vec![Event { timestamp: now, session: Some(3), session_id: None, kind: EventKind::SessionStarted }];
+            busy.server.events = vec![Event {
+                timestamp: now,
+                session: Some(3),
+                session_id: None,
+                kind: EventKind::SessionStarted,
+                receipt: None,
+            }];
         }
         6 => {
             let times = busy.server.registry.histogram(&Descriptor::new("timings", "").label("source")).unwrap();

@@ -77,6 +77,7 @@ fn sessions(server: &mut Server, stream: &mut Vec<u8>, plain: &mut Vec<StreamFra
         session,
         session_id: session.map(|_| "call-7".into()),
         kind,
+        receipt: None,
     };
     server.sessions = vec![session(4), session(9)];
     server.sessions[0].identity = identity();
@@ -106,7 +107,9 @@ fn sessions(server: &mut Server, stream: &mut Vec<u8>, plain: &mut Vec<StreamFra
             server.sessions[0].phase = SessionPhase::Draining;
             server.sessions[0].ticks_missed = 1;
             server.sessions.remove(1);
-            server.events = vec![happened(server, Some(9), EventKind::SessionEnded)];
+            let receipt = serde_json::json!({"duration_seconds": 3.0, "sources": [{"source": "radio"}]});
+            let ended = happened(server, Some(9), EventKind::SessionEnded);
+            server.events = vec![Event { receipt: Some(receipt.into()), ..ended }];
         }
         say(server, stream, plain);
     }
@@ -119,7 +122,7 @@ fn happenings(now: f64) -> Vec<Event> {
     let fault = ErrorMessage { code: ErrorCode::ProviderFailed, message: "The provider failed".into(), fatal: false };
     [EventKind::Status(status), EventKind::Fault(fault), EventKind::CollectorRestarted]
         .into_iter()
-        .map(|kind| Event { timestamp: now, session: None, session_id: None, kind })
+        .map(|kind| Event { timestamp: now, session: None, session_id: None, kind, receipt: None })
         .collect()
 }
 

@@ -44,6 +44,7 @@ fn an_hour_is_read_as_it_was_said() {
                 session: Some(state.id),
                 session_id: None,
                 kind: EventKind::Status(status),
+                receipt: None,
             };
             server.events.extend(statuses.into_iter().map(event));
         }

@@ -155,6 +155,8 @@ pub(crate) fn silent(source: SourceName, timestamp: f64) -> Metrics {
         dropped_chunks_last_10s: 0,
         avg_infer_ms: 0.0,
         avg_processing_ms: 0.0,
+        infer_p50_ms: 0.0,
+        infer_p99_ms: 0.0,
         realtime_factor: 0.0,
         provider: String::new(),
         model_id: String::new(),

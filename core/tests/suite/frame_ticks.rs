@@ -243,9 +243,13 @@ impl Run {
     }
 
     fn event(&mut self, choices: &mut Unstructured<'_>) -> Result<Event> {
+        let mut receipt = None;
         let kind = match choices.int_in_range(0..=4)? {
             0 => EventKind::SessionStarted,
-            1 => EventKind::SessionEnded,
+            1 => {
+                receipt = maybe(choices, |choices| value(choices, 4))?.map(Into::into);
+                EventKind::SessionEnded
+            }
             2 => EventKind::Status(status(choices)?),
             3 => EventKind::Fault(ErrorMessage {
                 code: *choices.choose(&[ErrorCode::InvalidJson, ErrorCode::ProviderFailed, ErrorCode::Internal])?,
@@ -256,7 +260,7 @@ impl Run {
         };
         let session = maybe(choices, |choices| Ok(number(choices)? >> 1))?;
         let timestamp = moment(self.server.wall_ms, choices)?;
-        Ok(Event { timestamp, session, session_id: maybe(choices, label)?, kind })
+        Ok(Event { timestamp, session, session_id: maybe(choices, label)?, kind, receipt })
     }
 }
 
@@ -316,12 +320,14 @@ fn change_figures(metrics: &mut Metrics, choices: &mut Unstructured<'_>) -> Resu
         }
     }
     m.queue_max = m.queue_max_frames;
-    let figures: [&mut f64; 9] = [
+    let figures: [&mut f64; 11] = [
         &mut m.queue_fill_ratio,
         &mut m.backlog_seconds,
         &mut m.max_backlog_seconds,
         &mut m.avg_infer_ms,
         &mut m.avg_processing_ms,
+        &mut m.infer_p50_ms,
+        &mut m.infer_p99_ms,
         &mut m.realtime_factor,
         &mut m.speech_ratio,
         &mut m.source_clock_spread_ms,

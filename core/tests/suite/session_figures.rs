@@ -94,6 +94,18 @@ fn means_of_fewer_chunks_are_over_those() {
 }
 
 #[test]
+fn quantiles_of_the_time_inside_the_provider_are_over_the_last_100_chunks() {
+    let mut bench = Bench::new();
+    (0..20).for_each(|_| bench.process(100, 9_000, 0));
+    (1..=100).for_each(|n| bench.process(100, n, 0));
+    let figures = bench.tick(0);
+    assert_eq!((figures.infer_p50_ms, figures.infer_p99_ms), (50.0, 99.0));
+    bench.process(100, 200, 0);
+    let figures = bench.tick(0);
+    assert_eq!((figures.infer_p50_ms, figures.infer_p99_ms), (51.0, 100.0));
+}
+
+#[test]
 fn the_realtime_factor_is_the_sum_of_times_by_the_sum_of_audio() {
     let mut bench = Bench::new();
     bench.process(100, 100, 0);
@@ -130,6 +142,7 @@ fn a_failed_chunk_enters_no_mean_and_no_chunk_count() {
     let mut bench = Bench::new();
     bench.process(1_000, 500, 0);
     let figures = chunk(&mut bench, 1_000, None);
+    assert_eq!((figures.infer_p50_ms, figures.infer_p99_ms), (500.0, 500.0));
     assert_eq!((figures.avg_infer_ms, figures.realtime_factor, figures.total_chunks_processed), (500.0, 0.5, 1));
     assert_eq!(figures.dropped_total, 10);
 }
@@ -233,13 +246,15 @@ fn a_figure_without_data_is_zero() {
     let numbers = [
         figures.avg_infer_ms,
         figures.avg_processing_ms,
+        figures.infer_p50_ms,
+        figures.infer_p99_ms,
         figures.realtime_factor,
         figures.speech_ratio,
         figures.source_clock_spread_ms,
         figures.max_source_clock_spread_ms,
         figures.rtf_avg_10s.unwrap(),
     ];
-    assert_eq!(numbers, [0.0; 7]);
+    assert_eq!(numbers, [0.0; 9]);
     assert_eq!((figures.dropped_total, figures.dropped_recent, figures.dropped_chunks_last_10s), (0, 0, 0));
 }
 
@@ -275,7 +290,7 @@ fn rounding_is_half_away_from_zero_and_makes_zero_of_what_is_not_finite() {
 fn every_field_of_the_document_is_there_under_its_name() {
     let fields = "source tick queue_bytes queue_bytes_max queue_depth queue_max_frames queue_max queue_fill_ratio \
         backlog_seconds max_backlog_seconds dropped_total dropped_recent dropped_chunks_last_10s avg_infer_ms \
-        avg_processing_ms realtime_factor provider model_id vad_enabled provider_state provider_health speech_ratio \
+        avg_processing_ms infer_p50_ms infer_p99_ms realtime_factor provider model_id vad_enabled provider_state provider_health speech_ratio \
         speech_chunks_emitted total_chunks_processed client_clock_drift_compensation_enabled client_vad_enabled \
         client_clock_drift_telemetry_enabled client_vad_telemetry_enabled source_clock_spread_ms \
         max_source_clock_spread_ms sources_active degrade_level degrade_level_num rtf_avg_10s timestamp";
@@ -305,6 +320,8 @@ fn integers_are_integers_and_the_rest_is_rounded() {
         ("rtf_avg_10s", 2),
         ("avg_infer_ms", 1),
         ("avg_processing_ms", 1),
+        ("infer_p50_ms", 1),
+        ("infer_p99_ms", 1),
         ("source_clock_spread_ms", 1),
         ("max_source_clock_spread_ms", 1),
     ] {

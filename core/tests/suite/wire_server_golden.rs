@@ -246,6 +246,7 @@ fn a_stream_frame() {
             session: Some(7),
             session_id: None,
             kind: EventKind::SessionStarted,
+            receipt: None,
         }],
         events_dropped: 0,
     };

@@ -29,7 +29,7 @@ use crate::error::ApiError;
 
 pub(crate) use channel::{Batch, Channel};
 pub(crate) use cursor::Cursor;
-pub(crate) use events::EventLog;
+pub(crate) use events::{EventLog, Kept};
 pub(crate) use form::{Form, gap_line};
 pub(crate) use history::Entry;
 pub use history::HistoryLimits;

@@ -284,7 +284,7 @@ impl LiveSession {
             model.end(self.identity.clone(), self.tick_tally(), self.app.clock.now())
         };
         self.app.sessions.leave(self.key);
-        self.report(EventKind::SessionEnded);
+        self.app.tell_end(self.key, self.identity.session_id.as_deref(), &receipt);
         log_receipt(&receipt);
         receipt
     }

@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use super::codec::Reader;
 use super::columns::{read_counters, read_gauges};
-use super::events::read_events;
+use super::events::{memory_of_events, read_events};
 use super::histogram::read_histogram;
 use super::record::{Record, RecordKind};
 use super::schema::Extent;
@@ -205,7 +205,7 @@ impl Decoder {
             section::EVENTS => {
                 self.event_bytes = body.rest().len();
                 (state.events, state.events_dropped) = read_events(body, state.head.wall_ms)?;
-                self.event_bytes += state.events.capacity() * size_of::<Event>();
+                self.event_bytes += state.events.capacity() * size_of::<Event>() + memory_of_events(&state.events);
                 self.check_memory("events")?;
             }
             // Of a later version.

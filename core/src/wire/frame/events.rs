@@ -2,11 +2,15 @@
 //! does not know is passed over.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+use serde_json::Value;
 
 use super::codec::{Codec, Reader, finite, put_signed, put_text, put_varint};
 use super::float::{put_float, read_float};
 use super::row::seconds_of;
+use super::value::memory_of;
 use super::{FrameError, Reason};
 use crate::session::{Action, Level};
 use crate::wire::{
@@ -67,6 +71,7 @@ fn put_event(out: &mut Vec<u8>, event: &Event, wall_ms: u64) {
     put_varint(out, event.session.map_or(0, |session| session.saturating_add(1)));
     event.session_id.write(out);
     match &event.kind {
+        EventKind::SessionEnded => event.receipt.write(out),
         EventKind::Status(status) => put_status(out, status),
         EventKind::Fault(fault) => put_fault(out, fault),
         _ => {}
@@ -78,15 +83,26 @@ fn read_event(from: &mut Reader<'_>, wall_ms: u64) -> Result<Option<Event>, Fram
     let at_ms = wall_ms.wrapping_sub(from.signed("event.timestamp")? as u64);
     let session = from.varint("event.session")?.checked_sub(1);
     let session_id = Option::<String>::read(from, "event.session_id")?;
+    let mut receipt = None;
     let kind = match kind {
         STARTED => EventKind::SessionStarted,
-        ENDED => EventKind::SessionEnded,
+        ENDED => {
+            receipt = Option::<Arc<Value>>::read(from, "event.receipt")?;
+            EventKind::SessionEnded
+        }
         STATUS => EventKind::Status(read_status(from)?),
         FAULT => EventKind::Fault(read_fault(from)?),
         COLLECTOR_RESTARTED => EventKind::CollectorRestarted,
         _ => return Ok(None),
     };
-    Ok(Some(Event { timestamp: seconds_of(at_ms), session, session_id, kind }))
+    Ok(Some(Event { timestamp: seconds_of(at_ms), session, session_id, kind, receipt }))
+}
+
+/// Memory of events that were read, beside their texts, at most.
+pub(super) fn memory_of_events(events: &[Event]) -> usize {
+    let receipts = events.iter().filter_map(|event| event.receipt.as_deref());
+    // Each is counted by those that share it, and so is their count.
+    receipts.map(|receipt| 2 * size_of::<Value>() + memory_of(receipt)).sum()
 }
 
 const STATES: [StatusState; 8] = [

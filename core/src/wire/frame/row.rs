@@ -192,6 +192,8 @@ cells! {
     TotalChunksProcessed total_chunks_processed: Steady,
     AvgInferMs avg_infer_ms: Float,
     AvgProcessingMs avg_processing_ms: Float,
+    InferP50Ms infer_p50_ms: Float,
+    InferP99Ms infer_p99_ms: Float,
     RealtimeFactor realtime_factor: Float,
     SpeechRatio speech_ratio: Float,
     SpeechChunksEmitted speech_chunks_emitted: Steady,
@@ -264,7 +266,7 @@ pub(super) struct Figures<'a> {
     cells: [u64; CELLS],
     provider: &'a str,
     model_id: &'a str,
-    health: Option<&'a Arc<Value>>,
+    health: &'a Option<Arc<Value>>,
     late_ms: i64,
 }
 
@@ -276,7 +278,7 @@ impl<'a> Figures<'a> {
             cells: pack(metrics),
             provider: &metrics.provider,
             model_id: &metrics.model_id,
-            health: metrics.provider_health.as_ref(),
+            health: &metrics.provider_health,
             late_ms: wall_ms.wrapping_sub(at_ms) as i64,
         }
     }
@@ -321,8 +323,7 @@ impl Row {
             put_text(out, now.model_id);
         }
         if mask & HEALTH != 0 {
-            out.push(u8::from(now.health.is_some()));
-            now.health.into_iter().for_each(|health| health.write(out));
+            now.health.write(out);
         }
         if mask & LATE != 0 {
             put_signed(out, now.late_ms);
@@ -333,7 +334,7 @@ impl Row {
     /// Writes all of it, with what it foresees: a reader that begins there foresees as all others do.
     pub(super) fn put_whole(&self, out: &mut Vec<u8>) {
         let Self { cells, provider, model_id, health, late_ms, .. } = self;
-        let now = Figures { cells: *cells, provider, model_id, health: health.as_ref(), late_ms: *late_ms };
+        let now = Figures { cells: *cells, provider, model_id, health, late_ms: *late_ms };
         Self::default().put(out, &now);
         steady().for_each(|place| put_signed(out, self.steps[place] as i64));
     }
@@ -344,7 +345,7 @@ impl Row {
         let texts = [
             (PROVIDER, self.provider != now.provider),
             (MODEL, self.model_id != now.model_id),
-            (HEALTH, self.health.as_ref() != now.health),
+            (HEALTH, self.health != *now.health),
             (LATE, self.late_ms != now.late_ms),
         ];
         texts.iter().fold(mask, |mask, (bit, differs)| mask | if *differs { *bit } else { 0 })
@@ -369,8 +370,8 @@ impl Row {
         if self.model_id != now.model_id {
             self.model_id = now.model_id.into();
         }
-        if self.health.as_ref() != now.health {
-            self.health = now.health.cloned();
+        if self.health != *now.health {
+            self.health.clone_from(now.health);
         }
         self.late_ms = now.late_ms;
     }
@@ -424,10 +425,7 @@ impl Row {
             self.model_id = from.text("row.model_id")?.into();
         }
         if mask & HEALTH != 0 {
-            self.health = match from.byte("row.health")? {
-                0 => None,
-                _ => Some(Arc::new(Value::read(from, "row.health")?)),
-            };
+            self.health = Codec::read(from, "row.health")?;
             self.health_bytes = self.health.as_deref().map_or(0, memory_of);
         }
         if mask & LATE != 0 {

@@ -1,6 +1,7 @@
 //! What a provider says of its health, which can be anything that JSON can say, in bytes.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde_json::{Map, Number, Value};
@@ -27,6 +28,19 @@ impl Codec for Value {
 
     fn read(from: &mut Reader<'_>, field: &'static str) -> Result<Self, FrameError> {
         read_value(from, field, DEPTH_MAX)
+    }
+}
+
+/// Byte 0, or byte 1 and a value.
+impl Codec for Option<Arc<Value>> {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.is_some()));
+        self.iter().for_each(|value| value.write(out));
+    }
+
+    fn read(from: &mut Reader<'_>, field: &'static str) -> Result<Self, FrameError> {
+        let is_there = from.byte(field)? != 0;
+        is_there.then(|| Value::read(from, field).map(Arc::new)).transpose()
     }
 }
 

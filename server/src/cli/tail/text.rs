@@ -180,6 +180,7 @@ mod tests {
                 session: Some(1),
                 session_id: Some("a\u{1b}[2J".into()),
                 kind: EventKind::SessionStarted,
+                receipt: None,
             };
             let input = Tick { tick, wall_ms: 3_661_500 + tick * 1_000, events: &[event], ..Tick::of(&snapshot) };
             encoder.encode(&input, &mut record);
