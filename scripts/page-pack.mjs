@@ -35,6 +35,8 @@ async function pack() {
   const page = takeApart(readFileSync(index, "utf8"));
   const style = await bundle(page.style, "css");
   const script = await bundle(page.script, "js");
+  // What Rust imports from web/js; now in the bundle.
+  rmSync(join(TRUNK_STAGING_DIR, "snippets"), { recursive: true, force: true });
   const wasm = RELEASE ? optimiseWasm(page.wasm, script.names) : page.wasm;
   const head = [
     `<link rel="stylesheet" href="./${place("style", "css", style.text)}">`,
