@@ -1,6 +1,10 @@
-//! What the tests of the whole share: the built program as a process that ends with its test.
+//! What the tests of the whole share: the built program as a process that ends with its test, a simulated
+//! service, and a browser.
 
 #![forbid(unsafe_code)]
+
+pub mod browser;
+pub mod rehearsal;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

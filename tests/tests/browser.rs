@@ -1,16 +1,14 @@
 //! A real browser on the page of the built program.
 #![allow(clippy::panic, reason = "a test fails by it")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fantoccini::{Client, ClientBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tachograph_core::session::Level;
 use tachograph_core::snapshot::Value as SeriesValue;
 use tachograph_core::wire::StreamFrame;
+use tachograph_tests::browser::{Browser, Window};
 use tachograph_tests::{Failure, Server, program, speech};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -41,75 +39,10 @@ const READ_PAGE: &str = r#"
             .map((series) => [series.dataset.family, series.dataset.labels, series.dataset.value]),
     };
 "#;
-const CHROMIUM_FLAGS: [&str; 9] = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-];
 
-/// Chromium with its driver; both end with the value.
-struct Browser {
-    driver: Child,
-    client: Client,
-}
-
-impl Browser {
-    async fn start() -> Result<Self, Failure> {
-        let mut driver =
-            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let stdout = driver.stdout.take().ok_or("the driver has no output")?;
-        let port = BufReader::new(stdout)
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
-            })
-            .ok_or("the driver does not say its port")?;
-        let options = json!({"goog:chromeOptions": {"args": CHROMIUM_FLAGS}});
-        let Value::Object(capabilities) = options else { return Err("no capabilities".into()) };
-        let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities)
-            .connect(&format!("http://127.0.0.1:{port}"))
-            .await?;
-        Ok(Self { driver, client })
-    }
-
-    async fn read(&self) -> Result<Value, Failure> {
-        Ok(self.client.execute(READ_PAGE, Vec::new()).await?)
-    }
-
-    /// Reads the page until `wanted` holds of it, for at most `limit`.
-    async fn until(&self, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Result<Value, Failure> {
-        let began = Instant::now();
-        loop {
-            let page = self.read().await?;
-            if wanted(&page) {
-                return Ok(page);
-            }
-            if began.elapsed() > limit {
-                return Err(format!("not within {limit:?}; the page shows {page}").into());
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn end(self) -> Result<(), Failure> {
-        Ok(self.client.clone().close().await?)
-    }
-}
-
-/// However the test ends: a driver that is told to end also ends its browser.
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ended_already = Command::new("kill").arg(self.driver.id().to_string()).status();
-        let _ended_already = self.driver.wait();
-    }
+/// Reads the page until `wanted` holds of it, for at most `limit`.
+async fn until(browser: &Browser, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Result<Value, Failure> {
+    browser.until(READ_PAGE, limit, wanted).await
 }
 
 /// A network between browser and server that can be cut.
@@ -169,29 +102,29 @@ fn seq(page: &Value) -> u64 {
 async fn the_demo_moves_within_3_s_goes_stale_within_3_s_and_comes_back_by_itself() -> Result<(), Failure> {
     let mut server = Server::start("demo", &[])?;
     let address = server.address.clone();
-    let browser = Browser::start().await?;
-    browser.client.goto(&format!("http://{address}/")).await?;
+    let browser = Browser::start(Window::default()).await?;
+    browser.goto(&format!("http://{address}/")).await?;
 
     let moving =
         |page: &Value| rows(page).len() == 3 && rows(page).iter().all(|row| figure(row, "bytes_received") > 0.0);
-    let first = browser.until(Duration::from_secs(3), moving).await?;
+    let first = until(&browser, Duration::from_secs(3), moving).await?;
     let sessions: Vec<&str> = rows(&first).iter().filter_map(|row| row["session"].as_str()).collect();
     assert!(sessions.contains(&"demo-meeting") && sessions.contains(&"demo-dictation"), "{sessions:?}");
     assert_one_update_a_second(&browser, first).await?;
 
     server.signal("STOP")?;
-    browser.until(Duration::from_secs(3), |page| page["state"] == "stale").await?;
+    until(&browser, Duration::from_secs(3), |page| page["state"] == "stale").await?;
     server.signal("CONT")?;
-    browser.until(Duration::from_secs(5), |page| page["state"] == "live").await?;
+    until(&browser, Duration::from_secs(5), |page| page["state"] == "live").await?;
 
     server.signal("KILL")?;
     server.wait(Duration::from_secs(5))?;
-    let stale = browser.until(Duration::from_secs(3), |page| page["state"] != "live").await?;
+    let stale = until(&browser, Duration::from_secs(3), |page| page["state"] != "live").await?;
     assert_eq!(rows(&stale).len(), 3, "the last figures stay, marked as old");
 
     let _again = Server::start_at(&address, "demo", &[])?;
     let is_back = |page: &Value| page["state"] == "live" && page["epoch"] != stale["epoch"];
-    let back = browser.until(Duration::from_secs(20), is_back).await?;
+    let back = until(&browser, Duration::from_secs(20), is_back).await?;
     assert_eq!(back["restarts"], 1);
     assert!(has_event(&back, "restarted", "server"), "{}", back["events"]);
     browser.end().await
@@ -206,14 +139,14 @@ async fn a_page_that_is_opened_late_shows_what_was_before() -> Result<(), Failur
     const BEFORE: u64 = 20;
     let server = Server::start("demo", &[])?;
     sleep(Duration::from_secs(BEFORE)).await;
-    let browser = Browser::start().await?;
-    browser.client.goto(&format!("http://{}/", server.address)).await?;
+    let browser = Browser::start(Window::default()).await?;
+    browser.goto(&format!("http://{}/", server.address)).await?;
     let drawn = |page: &Value| {
         rows(page).len() == 3 && rows(page).iter().all(|row| row["begins"].as_u64() <= Some(300 - (BEFORE - 5)))
     };
-    let page = browser.until(Duration::from_secs(1), drawn).await?;
+    let page = until(&browser, Duration::from_secs(1), drawn).await?;
     assert!(has_event(&page, "session_started", "demo-meeting"), "{}", page["events"]);
-    let whole = browser.until(Duration::from_secs(3), |page| seq(page) >= BEFORE).await?;
+    let whole = until(&browser, Duration::from_secs(3), |page| seq(page) >= BEFORE).await?;
     assert_nothing_missing(&whole);
     browser.end().await
 }
@@ -222,18 +155,18 @@ async fn a_page_that_is_opened_late_shows_what_was_before() -> Result<(), Failur
 async fn a_page_whose_connection_was_cut_gets_what_it_missed() -> Result<(), Failure> {
     let server = Server::start("demo", &[])?;
     let wire = Wire::to(&server.address).await?;
-    let browser = Browser::start().await?;
-    browser.client.goto(&format!("http://{}/", wire.address)).await?;
-    browser.until(Duration::from_secs(8), |page| page["state"] == "live" && seq(page) >= 3).await?;
+    let browser = Browser::start(Window::default()).await?;
+    browser.goto(&format!("http://{}/", wire.address)).await?;
+    until(&browser, Duration::from_secs(8), |page| page["state"] == "live" && seq(page) >= 3).await?;
 
     wire.cut();
-    let lost = browser.until(Duration::from_secs(3), |page| page["state"] == "reconnecting").await?;
+    let lost = until(&browser, Duration::from_secs(3), |page| page["state"] == "reconnecting").await?;
     sleep(Duration::from_secs(5)).await;
     wire.mend();
-    let back = browser.until(Duration::from_secs(12), |page| page["state"] == "live").await?;
+    let back = until(&browser, Duration::from_secs(12), |page| page["state"] == "live").await?;
     assert!(seq(&back) >= seq(&lost) + 5, "{} after {}", seq(&back), seq(&lost));
     assert_nothing_missing(&back);
-    let later = browser.until(Duration::from_secs(3), |page| seq(page) > seq(&back)).await?;
+    let later = until(&browser, Duration::from_secs(3), |page| seq(page) > seq(&back)).await?;
     assert_nothing_missing(&later);
     browser.end().await
 }
@@ -248,7 +181,7 @@ async fn assert_one_update_a_second(browser: &Browser, first: Value) -> Result<(
     let (began, mut shown) = (Instant::now(), first);
     for _ in 0..5 {
         let before = shown;
-        shown = browser.until(Duration::from_secs(3), |page| seq(page) != seq(&before)).await?;
+        shown = until(browser, Duration::from_secs(3), |page| seq(page) != seq(&before)).await?;
         assert_eq!(seq(&shown), seq(&before) + 1);
         for (row, earlier) in rows(&shown).iter().zip(rows(&before)) {
             assert!(figure(row, "bytes_received") > figure(earlier, "bytes_received"), "{row} after {earlier}");
@@ -268,16 +201,16 @@ async fn the_page_and_the_snapshot_show_the_same_figures_of_a_streamed_file() ->
         .arg(speech())
         .stderr(Stdio::null())
         .spawn()?;
-    let browser = Browser::start().await?;
-    browser.client.goto(&format!("{url}/")).await?;
+    let browser = Browser::start(Window::default()).await?;
+    browser.goto(&format!("{url}/")).await?;
     let processed = |page: &Value| rows(page).iter().any(|row| figure(row, "avg_infer_ms") > 0.0);
-    browser.until(Duration::from_secs(15), processed).await?;
+    until(&browser, Duration::from_secs(15), processed).await?;
 
     let compared = compare_for(&browser, &server, 5).await;
     playing.kill()?;
     playing.wait()?;
     compared?;
-    browser.until(Duration::from_secs(40), |page| rows(page).is_empty()).await?;
+    until(&browser, Duration::from_secs(40), |page| rows(page).is_empty()).await?;
     browser.end().await
 }
 
@@ -289,7 +222,7 @@ async fn compare_for(browser: &Browser, server: &Server, frames: usize) -> Resul
         if began.elapsed() > Duration::from_secs(30) {
             return Err(format!("only {compared} frames could be compared").into());
         }
-        let (page, snapshot) = (browser.read().await?, server.snapshot()?);
+        let (page, snapshot) = (browser.read(READ_PAGE).await?, server.snapshot()?);
         if seq(&page) == snapshot.seq && snapshot.seq != last {
             assert_same(&page, &snapshot);
             (compared, last) = (compared + 1, snapshot.seq);
@@ -347,4 +280,47 @@ fn assert_same_series(page: &Value, snapshot: &StreamFrame) {
         }
     }
     assert!(compared >= 20, "only {compared} series");
+}
+
+/// What the page at hand says of the window it is in.
+const READ_WINDOW: &str = r"
+    const is = (query) => matchMedia(query).matches;
+    return [innerWidth, innerHeight, is('(prefers-color-scheme: dark)'), is('(prefers-reduced-motion: reduce)'),
+        navigator.maxTouchPoints > 0];
+";
+
+#[tokio::test]
+async fn a_window_is_as_asked_for() -> Result<(), Failure> {
+    let phone = Window { width: 390, height: 844, dark: true, reduced_motion: true, touch: true };
+    let browser = Browser::start(phone).await?;
+    let page = "data:text/html,<!doctype html><meta name=viewport content='width=device-width'>\
+        <button data-testid=go onclick=\"this.textContent='gone'\">go</button><input autofocus>";
+    browser.goto(page).await?;
+    assert_eq!(browser.read(READ_WINDOW).await?, json!([390, 844, true, true, true]));
+    browser.set_window(Window::default()).await?;
+    assert_eq!(browser.read(READ_WINDOW).await?, json!([1_280, 800, false, false, false]));
+
+    browser.click("go").await?;
+    assert_eq!(browser.text("go").await?, "gone");
+    browser.keys("\u{E004}ab").await?;
+    browser.until("return document.querySelector('input').value", Duration::from_secs(2), |held| held == "ab").await?;
+    let picture = std::fs::read(browser.screenshot("a-window").await?)?;
+    assert!(picture.starts_with(b"\x89PNG"));
+
+    assert_eq!(browser.logs().await?, Vec::<String>::new());
+    browser.read("console.error('wrong'); console.log('right')").await?;
+    let logs = browser.logs().await?;
+    assert!(logs.len() == 1 && logs[0].contains("wrong"), "{logs:?}");
+    browser.end().await
+}
+
+#[tokio::test]
+async fn what_others_cannot_use_is_found() -> Result<(), Failure> {
+    let browser = Browser::start(Window::default()).await?;
+    browser
+        .goto("data:text/html,<!doctype html><html lang=en><title>page</title><main><h1>page</h1><input></main>")
+        .await?;
+    let found = browser.axe().await?;
+    assert!(found.len() == 1 && found[0]["id"] == "label", "{found:?}");
+    browser.end().await
 }

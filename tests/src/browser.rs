@@ -1,0 +1,294 @@
+//! A real browser: Chromium with its driver, in a window of a given kind.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use http::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+use url::{ParseError, Url};
+
+use crate::{Failure, root};
+
+const CHROMIUM_FLAGS: [&str; 9] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Violations that count.
+const AXE: &str = r#"
+    const done = arguments[arguments.length - 1];
+    axe.run().then(
+        (found) => done(found.violations
+            .filter((violation) => ["serious", "critical"].includes(violation.impact))
+            .map((violation) => ({
+                id: violation.id,
+                impact: violation.impact,
+                help: violation.help,
+                nodes: violation.nodes.map((node) => node.target.join(" ")),
+            }))),
+        (error) => done({ error: String(error) }),
+    );
+"#;
+
+/// What the page is shown in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// In CSS pixels.
+    pub width: u32,
+    /// In CSS pixels.
+    pub height: u32,
+    /// Whether its user likes dark pages.
+    pub dark: bool,
+    /// Whether its user likes nothing to move.
+    pub reduced_motion: bool,
+    /// Whether it is touched, as a phone.
+    pub touch: bool,
+}
+
+impl Default for Window {
+    /// A laptop's, light.
+    fn default() -> Self {
+        Self { width: 1_280, height: 800, dark: false, reduced_motion: false, touch: false }
+    }
+}
+
+/// Chromium with its driver; both end with the value.
+#[derive(Debug)]
+pub struct Browser {
+    driver: Child,
+    /// What else WebDriver can do.
+    pub client: Client,
+}
+
+impl Browser {
+    /// Starts both and makes the window.
+    ///
+    /// # Errors
+    /// One of them is not installed, or does not start.
+    pub async fn start(window: Window) -> Result<Self, Failure> {
+        let mut driver =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        match open(&mut driver).await {
+            Ok(client) => {
+                let browser = Self { driver, client };
+                browser.set_window(window).await?;
+                Ok(browser)
+            }
+            Err(failure) => {
+                end(&mut driver);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Makes the window another one.
+    ///
+    /// # Errors
+    /// The browser is gone.
+    pub async fn set_window(&self, window: Window) -> Result<(), Failure> {
+        let Window { width, height, dark, reduced_motion, touch } = window;
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch});
+        self.cdp("Emulation.setDeviceMetricsOverride", size).await?;
+        self.cdp("Emulation.setTouchEmulationEnabled", json!({"enabled": touch})).await?;
+        let scheme = if dark { "dark" } else { "light" };
+        let motion = if reduced_motion { "reduce" } else { "no-preference" };
+        let features = json!([
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": motion},
+        ]);
+        self.cdp("Emulation.setEmulatedMedia", json!({"features": features})).await?;
+        Ok(())
+    }
+
+    /// Opens an address.
+    ///
+    /// # Errors
+    /// There is no good answer.
+    pub async fn goto(&self, url: &str) -> Result<(), Failure> {
+        Ok(self.client.goto(url).await?)
+    }
+
+    /// What a script returns.
+    ///
+    /// # Errors
+    /// It throws.
+    pub async fn read(&self, script: &str) -> Result<Value, Failure> {
+        Ok(self.client.execute(script, Vec::new()).await?)
+    }
+
+    /// Reads by a script until `wanted` holds of what it returns, for at most `limit`.
+    ///
+    /// # Errors
+    /// It does not hold in time; what the script returned last is told.
+    pub async fn until(
+        &self,
+        script: &str,
+        limit: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value, Failure> {
+        let began = Instant::now();
+        loop {
+            let read = self.read(script).await?;
+            if wanted(&read) {
+                return Ok(read);
+            }
+            if began.elapsed() > limit {
+                return Err(format!("not within {limit:?}; the page shows {read}").into());
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// A command of the Chrome DevTools protocol.
+    ///
+    /// # Errors
+    /// The browser refuses it.
+    pub async fn cdp(&self, method: &str, params: Value) -> Result<Value, Failure> {
+        let body = json!({"cmd": method, "params": params});
+        Ok(self.client.issue_cmd(Chromium { path: "goog/cdp/execute", body }).await?)
+    }
+
+    /// Clicks on the element of this test id.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be clicked on.
+    pub async fn click(&self, testid: &str) -> Result<(), Failure> {
+        Ok(self.element(testid).await?.click().await?)
+    }
+
+    /// The text that the element of this test id shows.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn text(&self, testid: &str) -> Result<String, Failure> {
+        Ok(self.element(testid).await?.text().await?)
+    }
+
+    async fn element(&self, testid: &str) -> Result<Element, Failure> {
+        let selector = format!("[data-testid=\"{testid}\"]");
+        Ok(self.client.find(Locator::Css(&selector)).await?)
+    }
+
+    /// Presses keys, one after another: letters, and those of [`fantoccini::key::Key`].
+    ///
+    /// # Errors
+    /// The browser is gone.
+    pub async fn keys(&self, keys: &str) -> Result<(), Failure> {
+        let press = |actions: KeyActions, value| actions.then(KeyAction::Down { value }).then(KeyAction::Up { value });
+        let actions = keys.chars().fold(KeyActions::new("keyboard".to_owned()), press);
+        Ok(self.client.perform_actions(actions).await?)
+    }
+
+    /// Keeps what the window shows as `target/screenshots/NAME.png`. Returns where.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub async fn screenshot(&self, name: &str) -> Result<PathBuf, Failure> {
+        let folder = root().join("target/screenshots");
+        std::fs::create_dir_all(&folder)?;
+        let file = folder.join(format!("{name}.png"));
+        std::fs::write(&file, self.client.screenshot().await?)?;
+        Ok(file)
+    }
+
+    /// What axe-core finds wrong with the page for those who do not see or use it as others do: a list of
+    /// the serious and critical violations, each with `id`, `impact`, `help` and `nodes`.
+    ///
+    /// # Errors
+    /// axe-core is not installed, or fails.
+    pub async fn axe(&self) -> Result<Vec<Value>, Failure> {
+        let file = root().join(".tools/axe/node_modules/axe-core/axe.min.js");
+        let source = std::fs::read_to_string(&file)
+            .map_err(|error| format!("{}: {error}; run scripts/test-tools.sh", file.display()))?;
+        // As the page's own: what a script of WebDriver declares is gone with it.
+        let inject = "const script = document.createElement('script');
+            script.textContent = arguments[0]; document.head.append(script); script.remove();";
+        self.client.execute(inject, vec![source.into()]).await?;
+        match self.client.execute_async(AXE, Vec::new()).await? {
+            Value::Array(violations) => Ok(violations),
+            other => Err(format!("axe-core failed: {other}").into()),
+        }
+    }
+
+    /// What the browser complained of since the last call: errors on the console, and requests that
+    /// failed.
+    ///
+    /// # Errors
+    /// The browser is gone.
+    pub async fn logs(&self) -> Result<Vec<String>, Failure> {
+        let told = self.client.issue_cmd(Chromium { path: "se/log", body: json!({"type": "browser"}) }).await?;
+        let entries = told.as_array().map_or(&[][..], Vec::as_slice).iter();
+        let errors = entries.filter(|entry| entry["level"] == "SEVERE");
+        Ok(errors.filter_map(|entry| entry["message"].as_str().map(Into::into)).collect())
+    }
+
+    /// Ends the browser as its user would.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub async fn end(self) -> Result<(), Failure> {
+        Ok(self.client.clone().close().await?)
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        end(&mut self.driver);
+    }
+}
+
+/// A driver that is told to end also ends its browser.
+fn end(driver: &mut Child) {
+    let _ended_already = Command::new("kill").arg(driver.id().to_string()).status();
+    let _ended_already = driver.wait();
+}
+
+async fn open(driver: &mut Child) -> Result<Client, Failure> {
+    let stdout = driver.stdout.take().ok_or("the driver has no output")?;
+    let port = BufReader::new(stdout)
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| {
+            line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
+        })
+        .ok_or("the driver does not say its port")?;
+    let options = json!({
+        "goog:chromeOptions": {"args": CHROMIUM_FLAGS},
+        "goog:loggingPrefs": {"browser": "ALL"},
+    });
+    let Value::Object(capabilities) = options else { return Err("no capabilities".into()) };
+    let mut builder = ClientBuilder::new(HttpConnector::new());
+    Ok(builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await?)
+}
+
+/// A command that Chromium's driver knows beside WebDriver's own.
+#[derive(Debug)]
+struct Chromium {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Chromium {
+    fn endpoint(&self, base_url: &Url, session_id: Option<&str>) -> Result<Url, ParseError> {
+        base_url.join(&format!("session/{}/{}", session_id.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}
