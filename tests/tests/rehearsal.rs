@@ -94,7 +94,7 @@ fn json(registry: &RegistrySnapshot) -> String {
 }
 
 #[test]
-fn the_books_balance() -> Result<(), Failure> {
+fn the_books_balance_and_every_source_has_its_provider() -> Result<(), Failure> {
     for scenario in [Scenario::Story, Scenario::Failing] {
         let mut rehearsal = Rehearsal::new(Setup { scenario, sessions: 9, ..Setup::default() })?;
         for _ in 0..900 {
@@ -103,6 +103,7 @@ fn the_books_balance() -> Result<(), Failure> {
                 let Metrics { bytes_processed, bytes_dropped, queue_bytes, bytes_in_provider, .. } = figures;
                 let accounted = bytes_processed + bytes_dropped + queue_bytes + bytes_in_provider;
                 assert_eq!(figures.bytes_received, accounted, "{figures:?}");
+                assert!(!figures.provider.is_empty() && !figures.model_id.is_empty(), "{figures:?}");
             }
         }
     }

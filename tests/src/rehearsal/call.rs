@@ -56,6 +56,8 @@ struct Input {
     /// Samples that were recorded and not sent.
     unsent: f64,
     held_steps: u64,
+    /// The server knows the source from its first frame on.
+    has_sent: bool,
 }
 
 impl Call {
@@ -153,7 +155,7 @@ impl Input {
         let worker = Worker::new(source, provider, chance.fork(), restarts.clone());
         let rate = STEP_SAMPLES * (1.0 + chance.between(-DRIFT, DRIFT));
         let unsent = -(quiet_steps as f64) * rate;
-        Self { source, worker, chance, rate, unsent, held_steps: quiet_steps }
+        Self { source, worker, chance, rate, unsent, held_steps: quiet_steps, has_sent: false }
     }
 
     fn step(&mut self, model: &mut Model, now: Moment, conditions: &Conditions) {
@@ -162,7 +164,9 @@ impl Input {
             self.record();
             self.send(model, now);
         }
-        self.worker.look(model, now, conditions);
+        if self.has_sent {
+            self.worker.look(model, now, conditions);
+        }
     }
 
     /// A step's audio; the network may hold it back.
@@ -180,6 +184,7 @@ impl Input {
             // What is a sample more than a step goes with it, and makes no frame of its own.
             let samples = if self.unsent < STEP_SAMPLES + 2.0 { self.unsent } else { STEP_SAMPLES } as usize;
             self.unsent -= samples as f64;
+            self.has_sent = true;
             let frame = Bytes::from_static(&SILENCE).slice(..samples * SAMPLE_BYTES);
             let _never_refused = model.with(now, |session| session.receive(self.source, frame, now));
         }

@@ -11,7 +11,7 @@ use super::super::{Frame, hello};
 /// Bytes of frames that are put together into one message.
 const MESSAGE_BYTES: usize = 64 * 1024;
 
-/// The frames of one start of the service, and its schema.
+/// The frames of one start of the service, all of them until it is told to let go, and its schema.
 #[derive(Debug)]
 pub(super) struct Past {
     epoch: Epoch,
@@ -145,27 +145,32 @@ impl Past {
         if let Some(opening) = reader.opening.take() {
             return Some(opening);
         }
+        if self.frames.front().is_some_and(|oldest| reader.next < oldest.seq) {
+            let oldest = self.keyframe_for(0)?;
+            return Some(self.skip(oldest.seq, oldest.keyframe.as_ref()?, reader));
+        }
         let is_missed = |hole: &&Hole| reader.number < hole.readers && reader.next <= hole.last;
         let hole = self.holes.iter().find(is_missed);
         match hole {
-            Some(hole) if hole.first <= reader.next => Some(self.skip(hole, reader)),
+            Some(hole) if hole.first <= reader.next => Some(self.skip(hole.last, &hole.keyframe, reader)),
             _ => self.read_frames(reader, hole.map_or(u64::MAX, |hole| hole.first)),
         }
     }
 
-    fn skip(&self, hole: &Hole, reader: &mut Reader) -> Bytes {
+    /// Goes on with a keyframe.
+    fn skip(&self, seq: u64, keyframe: &[u8], reader: &mut Reader) -> Bytes {
         let mut message = Vec::new();
-        write_skipped(hole.last - reader.next, &mut message);
+        write_skipped(seq - reader.next, &mut message);
         message.extend_from_slice(&self.schema);
-        message.extend_from_slice(&hole.keyframe);
-        reader.next = hole.last + 1;
+        message.extend_from_slice(keyframe);
+        reader.next = seq + 1;
         message.into()
     }
 
     /// As many as make a message; a lone one is shared, not copied.
     fn read_frames(&self, reader: &mut Reader, end: u64) -> Option<Bytes> {
         let oldest = self.frames.front()?.seq;
-        let place = usize::try_from(reader.next.saturating_sub(oldest)).ok()?.min(self.frames.len());
+        let place = usize::try_from(reader.next - oldest).ok()?.min(self.frames.len());
         let mut frames = self.frames.range(place..).take_while(|frame| frame.seq < end);
         let first = frames.next()?;
         reader.next = first.seq + 1;
@@ -184,5 +189,52 @@ impl Past {
             reader.next = frame.seq + 1;
         }
         Some(message.freeze())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tachograph_core::wire::frame::{Record, RecordKind};
+
+    fn past(frames: u64) -> Past {
+        let mut past = Past::new(Epoch::default());
+        for seq in 1..=frames {
+            let keyframe = (seq % 10 == 1).then(|| Bytes::from_static(&[3, 0]));
+            past.push(Frame { seq, tick: seq, delta: Bytes::from_static(&[4, 0]), schema: None, keyframe });
+        }
+        past
+    }
+
+    fn kinds(message: &[u8]) -> Vec<RecordKind> {
+        Record::all(message).filter_map(|record| Some(record.ok()?.kind)).collect()
+    }
+
+    #[test]
+    fn a_viewer_that_is_behind_what_is_kept_goes_on_with_a_keyframe() {
+        let mut past = past(20);
+        let mut reader = past.open(Request::Window { seconds: 0 });
+        assert_eq!(past.read(&mut reader).map(|opening| kinds(&opening).len()), Some(2));
+        assert_eq!(reader.next, 12, "from the keyframe before");
+        past.keep(5);
+        assert_eq!(past.read(&mut reader), None, "there is none to go on with");
+        past.push(Frame { keyframe: Some(Bytes::from_static(&[3, 0])), seq: 21, ..past.frames[0].clone() });
+        let message = past.read(&mut reader).unwrap_or_default();
+        assert_eq!(kinds(&message), [RecordKind::Skipped, RecordKind::Keyframe]);
+        assert_eq!(reader.next, 22);
+    }
+
+    #[test]
+    fn frames_are_put_together_up_to_a_hole() {
+        let mut past = past(20);
+        let mut reader = past.open(Request::Window { seconds: 100 });
+        past.read(&mut reader);
+        past.skip_from(15, Bytes::from_static(&[3, 0]));
+        assert_eq!(past.read(&mut reader).map(|message| kinds(&message).len()), Some(13));
+        let skipped = past.read(&mut reader).unwrap_or_default();
+        assert_eq!((kinds(&skipped).len(), reader.next), (2, 21));
+        let mut later = past.open(Request::Window { seconds: 100 });
+        past.read(&mut later);
+        assert_eq!(past.read(&mut later).map(|message| kinds(&message).len()), Some(19), "it came later");
     }
 }
