@@ -34,7 +34,7 @@ pub(crate) use form::{Form, gap_line};
 pub(crate) use history::Entry;
 pub use history::HistoryLimits;
 pub(crate) use relay::Wanted;
-pub(crate) use subscription::{Subscription, parse_label, parse_span, parse_window};
+pub(crate) use subscription::{Subscription, WINDOW_ALL, parse_label, parse_span, parse_window};
 pub(crate) use viewer::{Viewer, WRITE_MAX, view};
 
 const TICK: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use crate::error::ApiError;
 /// Filters of one subscription, of each kind.
 const FILTERS_MAX: usize = 32;
 /// The longest window that can be asked for: "all".
-const WINDOW_ALL: u32 = u32::MAX;
+pub(crate) const WINDOW_ALL: u32 = u32::MAX;
 
 /// What a viewer asks for: where to begin, what of everything, and whether it wants to enter what it keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
