@@ -10,11 +10,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use serde_json::Value;
 use tachograph::provider::{Providers, Vad};
-use tachograph::{App, Options, serve};
+use tachograph::{App, HistoryLimits, Options, serve};
 use tachograph_core::instrument::{Counter, Gauge};
 use tachograph_core::registry::Descriptor;
 use tachograph_core::wire::EventKind;
-use tachograph_core::wire::frame::{Arrival, Epoch, Follower, Outcome, Record, RecordKind, State};
+use tachograph_core::wire::frame::{Applied, Arrival, Decoder, Epoch, Follower, Outcome, Record, RecordKind, State};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -115,6 +115,51 @@ async fn a_viewer_gets_the_past_then_each_tick_and_goes_on_where_it_was() {
     let mut stranger = Follower::default();
     follow(&mut socket, &mut stranger, |_| true).await;
     assert_eq!(stranger.hello().unwrap().outcome, Outcome::Restarted);
+}
+
+/// A server that keeps a keyframe of every other frame.
+async fn start_with_keyframes() -> Running {
+    let history = HistoryLimits { span: Duration::from_secs(8), ..HistoryLimits::default() };
+    start(Options { history, ..Options::default() }).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keyframe_follows_its_frame_for_who_asks_and_what_is_kept_can_be_entered_there() {
+    let server = start_with_keyframes().await;
+    server.step();
+    sleep(Duration::from_millis(3_300)).await;
+    let mut socket = server.connect("window=1h&keyframes=true").await;
+    let (mut kept, mut follower, mut told) = (Vec::new(), Follower::default(), Vec::new());
+    while told.len() < 7 {
+        let message = timeout(LONG, socket.next()).await.unwrap().unwrap().unwrap().into_data();
+        kept.extend_from_slice(&message);
+        let look = |arrival: Arrival<'_>| {
+            if let Arrival::Newest(state) = arrival {
+                told.push(state.head().seq);
+            }
+        };
+        follower.take(&message, look).unwrap();
+    }
+    assert_eq!(told, [1, 2, 3, 4, 5, 6, 7], "each frame once, of the past and live");
+    let records: Vec<_> = Record::all(&kept).map(Result::unwrap).collect();
+    let (mut decoder, mut entrances) = (Decoder::default(), Vec::new());
+    for (place, record) in records.iter().enumerate() {
+        let before = decoder.state().head().seq;
+        if decoder.apply(record).unwrap() == Applied::Frame && record.kind == RecordKind::Keyframe && before > 0 {
+            assert_eq!(decoder.state().head().seq, before, "it stands behind its frame");
+            entrances.push(place);
+        }
+    }
+    assert_eq!(entrances.len(), 2, "of the third and the fifth");
+    for place in entrances {
+        let mut late = Decoder::default();
+        let schema = records[..place].iter().filter(|record| record.kind == RecordKind::Schema);
+        for record in schema.chain(&records[place..]) {
+            late.apply(record).unwrap();
+        }
+        let texts = [&late, &decoder].map(|decoder| decoder.state().to_plain(Epoch::default(), ""));
+        assert_eq!(texts[0], texts[1]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -250,6 +295,10 @@ async fn what_cannot_be_served_is_refused_in_words() {
     let refused = async |path: &str| server.get(path, "*/*", |_| false).await;
     assert!(refused("/api/v1/stream?windows=1").await.contains("\"invalid_query\""));
     assert!(refused("/api/v1/history?from=yesterday").await.contains("Unix seconds"));
+    for query in ["keyframes=true", "keyframes=true&sessions=0", "keyframes=true&metrics=a"] {
+        let answer = refused(&format!("/api/v1/stream?{query}")).await;
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("`keyframes` goes with"), "{answer}");
+    }
     let mut held = Vec::new();
     for number in 0..64 {
         held.push(server.connect(&format!("metrics=m{number}")).await);

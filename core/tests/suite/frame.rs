@@ -779,6 +779,35 @@ fn a_follower_is_told_of_a_frame_once() {
 }
 
 #[test]
+fn a_follower_of_a_stream_with_keyframes_is_told_of_each_frame_once() {
+    let mut busy = Busy::new();
+    let (mut plain, mut all) = (hello(Outcome::Fresh, 1), hello(Outcome::Fresh, 1));
+    for tick in 1..=40 {
+        grow(&mut busy, tick);
+        let said = busy.say().record;
+        plain.extend_from_slice(&said);
+        all.extend(said);
+        if tick % 7 == 0 {
+            all.extend(busy.server.keyframe());
+        }
+    }
+    let told = |stream: &[u8]| {
+        let (mut follower, mut told) = (Follower::default(), Vec::new());
+        follower
+            .take(stream, |arrival| {
+                if let Arrival::Newest(state) | Arrival::Fills(state) = arrival {
+                    told.push(text_of(&state.to_plain(EPOCH, SERVER_VERSION)));
+                }
+            })
+            .unwrap();
+        assert!(!follower.has_hole());
+        told
+    };
+    assert_eq!(told(&all).len(), 40);
+    assert_eq!(told(&all), told(&plain));
+}
+
+#[test]
 fn a_follower_gives_up_what_is_gone_and_begins_anew_after_a_restart() {
     let (deltas, keyframes) = frames();
     let mut follower = Follower::default();

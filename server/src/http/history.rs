@@ -23,10 +23,10 @@ use crate::error::ApiError;
 use crate::hub::{WRITE_MAX, parse_span};
 
 /// Bytes of rows that are sent at once, and pieces of them that wait to be sent.
-const PIECE_BYTES: usize = 64 * 1024;
-const PIECES_WAITING: usize = 2;
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
+pub(super) const PIECES_WAITING: usize = 2;
 /// Frames that are taken from the past at once.
-const FRAMES_AT_ONCE: usize = 64;
+pub(super) const FRAMES_AT_ONCE: usize = 64;
 /// Metrics that can be asked for at once.
 const METRICS_MAX: usize = 32;
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)];
@@ -107,8 +107,17 @@ pub(super) async fn history(
         }
     });
     let head = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")];
-    let body = stream::unfold(waiting, |mut waiting| async move { Some((waiting.recv().await?, waiting)) });
-    Ok((head, Body::from_stream(body)).into_response())
+    Ok((head, streamed(waiting)).into_response())
+}
+
+/// A body of the pieces that come.
+pub(super) fn streamed(waiting: mpsc::Receiver<io::Result<Bytes>>) -> Body {
+    Body::from_stream(stream::unfold(waiting, |mut waiting| async move { Some((waiting.recv().await?, waiting)) }))
+}
+
+/// A frame that is to come is not there any more.
+pub(super) fn let_go() -> io::Error {
+    io::Error::other("it was read slower than the server lets go of it")
 }
 
 /// Text that goes out piece by piece, no faster than it is read.
@@ -198,7 +207,7 @@ fn write(app: &App, query: &Query, begin: &Begin, out: &mut Out) -> io::Result<(
             let is_there = history.oldest().is_some_and(|oldest| oldest.seq <= next);
             is_there.then(|| frames.map(|entry| entry.frame.clone()).collect())
         });
-        let frames = frames.ok_or_else(|| io::Error::other("it was read slower than the server lets go of it"))?;
+        let frames = frames.ok_or_else(let_go)?;
         if frames.is_empty() {
             break;
         }

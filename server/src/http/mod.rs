@@ -3,6 +3,7 @@
 mod api;
 mod history;
 mod page;
+mod recording;
 mod stream;
 
 use axum::Router;
@@ -35,6 +36,7 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/snapshot", get(api::snapshot))
         .route("/api/v1/stream", get(stream::stream))
         .route("/api/v1/history", get(history::history))
+        .route("/api/v1/recording", get(recording::recording))
         .route("/api/v1/simulated", get(api::simulated).put(api::set_simulated))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .fallback(page::serve)

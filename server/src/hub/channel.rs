@@ -85,14 +85,14 @@ impl Channel {
     }
 
     /// What comes for a reader at `next`. Frames up to `owed` are owed however far behind it is.
-    pub(crate) fn read(&self, next: u64, owed: u64) -> Read {
+    pub(crate) fn read(&self, next: u64, owed: u64, keyframes: KeyframesWanted) -> Read {
         let history = self.history.lock();
         let (Some(oldest), Some(newest)) = (history.oldest(), history.newest()) else { return Read::Nothing };
         let is_too_slow = next > owed && newest.seq.saturating_sub(next) >= OWED_FRAMES_MAX;
         match () {
             () if next > newest.seq => Read::Nothing,
             () if next < oldest.seq || is_too_slow => self.skip(&history, next),
-            () => read_frames(&history, next),
+            () => read_frames(&history, next, keyframes),
         }
     }
 
@@ -118,8 +118,14 @@ impl Channel {
 pub(crate) enum Read {
     /// Nothing yet.
     Nothing,
-    /// Frames, and the number of the one after.
-    Frames(Batch, u64),
+    /// Frames.
+    Frames {
+        batch: Batch,
+        /// Of the last one of them, for a reader that wants it.
+        keyframe: Option<Bytes>,
+        /// The number of the frame after.
+        next: u64,
+    },
     /// It is too slow: it goes on with a keyframe.
     Skip {
         /// The frames that it does not get.
@@ -132,23 +138,37 @@ pub(crate) enum Read {
     },
 }
 
-/// As many as make a message.
-fn read_frames(history: &History, next: u64) -> Read {
+/// Which keyframes of the past a reader gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyframesWanted {
+    /// Those that it needs.
+    Needed,
+    /// All there are, each behind its frame: what it keeps can be entered there.
+    All,
+}
+
+/// As many as make a message; none behind one whose keyframe is wanted.
+fn read_frames(history: &History, next: u64, keyframes: KeyframesWanted) -> Read {
     let mut bytes = BytesMut::new();
-    let mut frames = history.from(next).map(|entry| &entry.frame).peekable();
-    let mut after = next;
-    while let Some(frame) = frames.next() {
+    let mut entries = history.from(next).peekable();
+    let (mut after, mut keyframe) = (next, None);
+    while let Some(Entry { frame, keyframe: held, .. }) = entries.next() {
         after += 1;
+        keyframe = held.clone().filter(|_| keyframes == KeyframesWanted::All);
+        let mut fits =
+            |length: usize| entries.peek().is_some_and(|entry| length + entry.frame.len() <= BATCH_BYTES_MAX);
+        let is_last = keyframe.is_some() || !fits(bytes.len() + frame.len());
         // A lone one is shared, not copied.
-        if bytes.is_empty() && frames.peek().is_none_or(|frame| frame.len() > BATCH_BYTES_MAX) {
-            return Read::Frames(Batch { bytes: frame.clone(), first_seq: next, skipped: 0 }, after);
+        if bytes.is_empty() && is_last {
+            let batch = Batch { bytes: frame.clone(), first_seq: next, skipped: 0 };
+            return Read::Frames { batch, keyframe, next: after };
         }
         bytes.put_slice(frame);
-        if frames.peek().is_none_or(|frame| bytes.len() + frame.len() > BATCH_BYTES_MAX) {
+        if is_last {
             break;
         }
     }
-    Read::Frames(Batch { bytes: bytes.freeze(), first_seq: next, skipped: 0 }, after)
+    Read::Frames { batch: Batch { bytes: bytes.freeze(), first_seq: next, skipped: 0 }, keyframe, next: after }
 }
 
 /// Where the past of a reader is from.
@@ -220,8 +240,8 @@ mod tests {
     }
 
     fn frames(channel: &Channel, next: u64, owed: u64) -> Option<(Vec<u8>, u64)> {
-        match channel.read(next, owed) {
-            Read::Frames(batch, next) => Some((batch.bytes.to_vec(), next)),
+        match channel.read(next, owed, KeyframesWanted::Needed) {
+            Read::Frames { batch, next, .. } => Some((batch.bytes.to_vec(), next)),
             _ => None,
         }
     }
@@ -235,16 +255,31 @@ mod tests {
         let channel = channel(5);
         assert_eq!(frames(&channel, 3, 0), Some((vec![3, 4, 5], 6)));
         assert_eq!(frames(&channel, 5, 0), Some((vec![5], 6)));
-        assert_eq!(channel.read(6, 0), Read::Nothing);
+        assert_eq!(channel.read(6, 0, KeyframesWanted::Needed), Read::Nothing);
+    }
+
+    #[test]
+    fn a_keyframe_follows_its_frame_for_a_reader_that_wants_all() {
+        let channel = Channel::new(HistoryLimits::default());
+        for seq in 1..=5 {
+            channel.publish(entry(seq, seq == 3), None, None);
+        }
+        let (mut next, mut got) = (1, Vec::new());
+        while let Read::Frames { batch, keyframe, next: after } = channel.read(next, 0, KeyframesWanted::All) {
+            got.extend(batch.bytes);
+            got.extend(keyframe.unwrap_or_default());
+            next = after;
+        }
+        assert_eq!((got, next), (vec![1, 2, 3, b'K', 4, 5], 6));
     }
 
     #[test]
     fn a_reader_too_far_behind_skips_to_the_next_keyframe() {
         let channel = channel(30);
-        assert_eq!(channel.read(5, 0), Read::Nothing);
+        assert_eq!(channel.read(5, 0, KeyframesWanted::Needed), Read::Nothing);
         assert!(channel.takes_keyframe_wish() && !channel.takes_keyframe_wish());
         channel.publish(entry(31, true), None, None);
-        assert_eq!(channel.read(5, 0), skip(26, None, 32));
+        assert_eq!(channel.read(5, 0, KeyframesWanted::Needed), skip(26, None, 32));
     }
 
     #[test]
@@ -254,8 +289,8 @@ mod tests {
         (22..=40).for_each(|seq| {
             channel.publish(entry(seq, seq == 40), None, None);
         });
-        assert_eq!(channel.read(21, 0), skip(19, Some(b"S"), 41));
-        assert_eq!(channel.read(22, 0), skip(18, None, 41));
+        assert_eq!(channel.read(21, 0, KeyframesWanted::Needed), skip(19, Some(b"S"), 41));
+        assert_eq!(channel.read(22, 0, KeyframesWanted::Needed), skip(18, None, 41));
     }
 
     #[test]
@@ -269,7 +304,7 @@ mod tests {
     fn a_stream_that_has_a_hole_begins_anew_behind_it() {
         let channel = channel(10);
         channel.publish(entry(15, true), None, None);
-        assert_eq!(channel.read(11, 0), skip(4, None, 16));
+        assert_eq!(channel.read(11, 0, KeyframesWanted::Needed), skip(4, None, 16));
         assert_eq!(frames(&channel, 15, 0), Some((vec![15], 16)));
     }
 

@@ -6,7 +6,7 @@ use tachograph_core::wire::frame::{Epoch, Outcome, Record, Request, write_skippe
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::channel::{BATCH_BYTES_MAX, Batch, Begin, Channel, Origin, Read};
+use super::channel::{BATCH_BYTES_MAX, Batch, Begin, Channel, KeyframesWanted, Origin, Read};
 use super::form::{Form, WriteError, Writer};
 use super::relay::Wanted;
 
@@ -19,7 +19,7 @@ const PIECE_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct Cursor {
     channel: Arc<Channel>,
     newest: watch::Receiver<u64>,
-    /// What comes before the frames.
+    /// What comes before the next frame.
     opening: VecDeque<Bytes>,
     /// The past, while it is written as this reader wants it.
     fill: Option<Fill>,
@@ -29,6 +29,7 @@ pub(crate) struct Cursor {
     owed: u64,
     /// How many were, when they were owed.
     granted: u64,
+    keyframes: KeyframesWanted,
     /// It is at none of the frames until a keyframe comes.
     awaits_keyframe: bool,
     /// Frames that it did not get before what is in the opening.
@@ -39,7 +40,7 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     /// A reader of the whole stream.
-    pub(crate) fn open(channel: &Arc<Channel>, epoch: Epoch, request: Request) -> Self {
+    pub(crate) fn open(channel: &Arc<Channel>, epoch: Epoch, request: Request, keyframes: KeyframesWanted) -> Self {
         let newest = channel.subscribe();
         channel.with_history(|history| {
             let begin = Begin::answer(request, epoch, history, Origin::AsItIs);
@@ -57,7 +58,20 @@ impl Cursor {
             let granted = owed.saturating_sub(next);
             let (channel, form, outcome) = (Arc::clone(channel), Form::Binary, begin.outcome);
             let (fill, skipped) = (None, 0);
-            Self { channel, newest, opening, fill, next, owed, granted, awaits_keyframe, skipped, form, outcome }
+            Self {
+                channel,
+                newest,
+                opening,
+                fill,
+                next,
+                owed,
+                granted,
+                keyframes,
+                awaits_keyframe,
+                skipped,
+                form,
+                outcome,
+            }
         })
     }
 
@@ -82,6 +96,7 @@ impl Cursor {
             next,
             owed,
             granted: owed.saturating_sub(next),
+            keyframes: KeyframesWanted::Needed,
             awaits_keyframe: false,
             skipped: 0,
             form: wanted.form,
@@ -110,8 +125,9 @@ impl Cursor {
                 continue;
             }
             match self.read() {
-                Read::Frames(batch, next) => {
+                Read::Frames { batch, keyframe, next } => {
                     self.next = next;
+                    self.opening.extend(keyframe);
                     return Some(batch);
                 }
                 Read::Skip { skipped, schema, keyframe, next } => self.skip(skipped, schema, keyframe, next),
@@ -126,7 +142,7 @@ impl Cursor {
             return self.channel.read_keyframe(self.next);
         }
         self.owe_more();
-        self.channel.read(self.next, self.owed)
+        self.channel.read(self.next, self.owed, self.keyframes)
     }
 
     /// What came while a reader took in its past is owed, too, if it is at most half of that: it catches up.

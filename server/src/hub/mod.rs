@@ -27,14 +27,14 @@ use crate::app::App;
 use crate::clock::unix_seconds;
 use crate::error::ApiError;
 
-pub(crate) use channel::{Batch, Channel};
+pub(crate) use channel::{Batch, Channel, KeyframesWanted};
 pub(crate) use cursor::Cursor;
 pub(crate) use events::{EventLog, Kept};
 pub(crate) use form::{Form, gap_line};
 pub(crate) use history::Entry;
 pub use history::HistoryLimits;
 pub(crate) use relay::Wanted;
-pub(crate) use subscription::{Subscription, parse_label, parse_span, parse_window};
+pub(crate) use subscription::{Subscription, WINDOW_ALL, parse_label, parse_span, parse_window};
 pub(crate) use viewer::{Viewer, WRITE_MAX, view};
 
 const TICK: Duration = Duration::from_secs(1);
@@ -94,9 +94,15 @@ impl Hub {
 
 /// A reader of what `wanted` says.
 pub(crate) fn open(app: &App, subscription: &Subscription, form: Form) -> Result<Cursor, ApiError> {
-    let Subscription { request, filter } = subscription;
+    let Subscription { request, filter, keyframes } = subscription;
     if filter.is_everything() && form == Form::Binary {
-        return Ok(Cursor::open(&app.hub.whole, app.epoch, *request));
+        return Ok(Cursor::open(&app.hub.whole, app.epoch, *request, *keyframes));
+    }
+    if *keyframes == KeyframesWanted::All {
+        return Err(ApiError::InvalidQuery(
+            "`keyframes` goes with all of the stream as frames: without sessions, metrics and label, and over HTTP \
+             with the header accept: application/octet-stream",
+        ));
     }
     let wanted = Wanted { filter: filter.clone(), form };
     let relay = app.hub.relays.channel(app, &wanted)?;

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tachograph_core::wire::frame::{Filter, Record, Request};
 use tokio::task::spawn_blocking;
 
-use super::channel::Channel;
+use super::channel::{Channel, KeyframesWanted};
 use super::cursor::Cursor;
 use super::form::{Form, WriteError, Writer, Written};
 use super::history::{Entry, HistoryLimits};
@@ -93,7 +93,7 @@ enum Ended {
 }
 
 async fn follow(app: &App, wanted: &Wanted, channel: &Arc<Channel>) -> Result<Ended, WriteError> {
-    let mut cursor = Cursor::open(app.hub.whole(), app.epoch, Request::Window { seconds: 0 });
+    let mut cursor = Cursor::open(app.hub.whole(), app.epoch, Request::Window { seconds: 0 }, KeyframesWanted::Needed);
     let mut writer = Writer::new(wanted.form, &wanted.filter, app.epoch);
     let mut idle = 0;
     loop {

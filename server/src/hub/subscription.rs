@@ -1,24 +1,26 @@
 use tachograph_core::wire::frame::{Filter, Request};
 
+use super::channel::KeyframesWanted;
 use crate::error::ApiError;
 
 /// Filters of one subscription, of each kind.
 const FILTERS_MAX: usize = 32;
 /// The longest window that can be asked for: "all".
-const WINDOW_ALL: u32 = u32::MAX;
+pub(crate) const WINDOW_ALL: u32 = u32::MAX;
 
-/// What a viewer asks for: where to begin, and what of everything.
+/// What a viewer asks for: where to begin, what of everything, and whether it wants to enter what it keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subscription {
     pub(crate) request: Request,
     pub(crate) filter: Filter,
+    pub(crate) keyframes: KeyframesWanted,
 }
 
 impl Subscription {
     /// Reads a query such as `window=15m&metrics=audio_,ws_&label=source:mic&sessions=0`.
     pub(crate) fn parse(query: &str) -> Result<Self, ApiError> {
         let (mut window, mut epoch, mut after, mut since) = (0, None, None, None);
-        let mut filter = Filter::default();
+        let (mut filter, mut keyframes) = (Filter::default(), KeyframesWanted::Needed);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "window" => {
@@ -27,14 +29,15 @@ impl Subscription {
                 "epoch" => epoch = Some(value.parse().map_err(|_| wrong("`epoch` is the one of a frame"))?),
                 "after" => after = Some(parse_seq(&value)?),
                 "since" => since = Some(parse_seq(&value)?),
-                "sessions" => filter.sessions = parse_flag(&value)?,
+                "sessions" => filter.sessions = parse_flag(&value).ok_or(wrong("`sessions` is 1 or 0"))?,
+                "keyframes" => keyframes = parse_keyframes(&value)?,
                 "metrics" => filter.prefixes.extend(value.split(',').filter(|part| !part.is_empty()).map(Into::into)),
                 "label" => filter
                     .labels
                     .push(parse_label(&value).ok_or(wrong("`label` is a name and a value, such as source:mic"))?),
                 _ => {
                     return Err(wrong(
-                        "the query takes window, epoch with after or since, sessions, metrics and label",
+                        "the query takes window, epoch with after or since, sessions, metrics, label and keyframes",
                     ));
                 }
             }
@@ -53,7 +56,7 @@ impl Subscription {
             (Some(epoch), None, Some(seq)) => Request::Since { epoch, seq },
             _ => return Err(wrong("`epoch` goes with one of `after` and `since`")),
         };
-        Ok(Self { request, filter })
+        Ok(Self { request, filter, keyframes })
     }
 }
 
@@ -65,12 +68,17 @@ fn parse_seq(text: &str) -> Result<u64, ApiError> {
     text.parse().ok().filter(|seq| *seq < u64::MAX).ok_or(wrong("`after` and `since` are the number of a frame"))
 }
 
-fn parse_flag(text: &str) -> Result<bool, ApiError> {
+fn parse_flag(text: &str) -> Option<bool> {
     match text {
-        "1" | "true" => Ok(true),
-        "0" | "false" => Ok(false),
-        _ => Err(wrong("`sessions` is 1 or 0")),
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
     }
+}
+
+fn parse_keyframes(text: &str) -> Result<KeyframesWanted, ApiError> {
+    let all = parse_flag(text).ok_or(wrong("`keyframes` is true or false"))?;
+    Ok(if all { KeyframesWanted::All } else { KeyframesWanted::Needed })
 }
 
 /// A label's name and value, such as `source:mic`.
@@ -107,7 +115,10 @@ mod tests {
             prefixes: vec!["audio_".into(), "ws_".into()],
             labels: vec![("route".into(), "/users".into())],
         };
-        assert_eq!(parsed, Ok(Subscription { request: Request::Window { seconds: 900 }, filter }));
+        let keyframes = KeyframesWanted::Needed;
+        assert_eq!(parsed, Ok(Subscription { request: Request::Window { seconds: 900 }, filter, keyframes }));
+        let all = Subscription::parse("keyframes=true").map(|parsed| parsed.keyframes);
+        assert_eq!(all, Ok(KeyframesWanted::All));
         assert!(Subscription::parse("").is_ok_and(|all| all.filter.is_everything()));
     }
 
@@ -131,6 +142,7 @@ mod tests {
             ("epoch=zz&after=3", "`epoch` is"),
             ("epoch=00000000000000000000000000000000&after=-1", "`after`"),
             ("sessions=maybe", "`sessions`"),
+            ("keyframes=some", "`keyframes`"),
             ("label=source", "`label`"),
         ] {
             let Err(ApiError::InvalidQuery(message)) = Subscription::parse(query) else { panic!("{query}") };
