@@ -1,4 +1,4 @@
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{Embed, EmbeddedFile};
 
@@ -12,6 +12,15 @@ const NOT_BUILT: &str = "The page is not part of this build. Build it with `make
 #[folder = "../dist"]
 #[allow_missing = true]
 struct Page;
+
+/// What the page may load and do: its own files, its own server, images that it draws.
+const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+    img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+const GUARDS: [(HeaderName, HeaderValue); 3] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
 
 /// Encodings that a file may be stored in, best first.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
@@ -32,7 +41,7 @@ pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
 }
 
 fn not_built() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, NOT_BUILT).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, GUARDS, NOT_BUILT).into_response()
 }
 
 fn compressed(path: &str, accepted: &str) -> Option<(&'static str, EmbeddedFile)> {
@@ -61,13 +70,13 @@ fn respond(path: &str, encoding: Option<&'static str>, file: EmbeddedFile, known
         (header::VARY, "accept-encoding".to_owned()),
     ];
     if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
+        return (StatusCode::NOT_MODIFIED, GUARDS, headers).into_response();
     }
     let kind = [(header::CONTENT_TYPE, content_type(path))];
     let encoding = encoding.map(|encoding| [(header::CONTENT_ENCODING, encoding)]);
     match encoding {
-        Some(encoding) => (headers, kind, encoding, file.data).into_response(),
-        None => (headers, kind, file.data).into_response(),
+        Some(encoding) => (GUARDS, headers, kind, encoding, file.data).into_response(),
+        None => (GUARDS, headers, kind, file.data).into_response(),
     }
 }
 
@@ -90,7 +99,26 @@ fn content_type(path: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::{Request, header};
+    use tower::ServiceExt;
+
     use super::accepts;
+    use crate::provider::{Providers, Vad};
+    use crate::{App, Options, router};
+
+    /// Whether the page is part of the build or not.
+    #[tokio::test]
+    async fn the_page_may_load_and_do_what_it_is_made_for_and_no_more() {
+        let app = App::new(Options::default(), Providers::only(Vad::default())).unwrap();
+        let answer = router(app).oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        let told = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let expected = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: \
+                        blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+        assert_eq!(told(header::CONTENT_SECURITY_POLICY), Some(expected));
+        assert_eq!(told(header::X_CONTENT_TYPE_OPTIONS), Some("nosniff"));
+        assert_eq!(told(header::REFERRER_POLICY), Some("no-referrer"));
+    }
 
     #[test]
     fn an_encoding_is_used_only_when_it_is_accepted() {
