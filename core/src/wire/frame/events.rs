@@ -101,7 +101,7 @@ fn read_event(from: &mut Reader<'_>, wall_ms: u64) -> Result<Option<Event>, Fram
 /// Memory of events that were read, beside their texts, at most.
 pub(super) fn memory_of_events(events: &[Event]) -> usize {
     let receipts = events.iter().filter_map(|event| event.receipt.as_deref());
-    // Each is counted by those that share it, and so is their count.
+    // Beside each stands the count of those that share it.
     receipts.map(|receipt| 2 * size_of::<Value>() + memory_of(receipt)).sum()
 }
 
