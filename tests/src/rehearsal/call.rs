@@ -1,5 +1,6 @@
 //! One session from its start to its end: who speaks, and what becomes of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,6 +44,8 @@ pub(super) struct Call {
     model: Model,
     inputs: Vec<Input>,
     ticks: u64,
+    /// Once it ended.
+    pub(super) receipt: Option<Arc<serde_json::Value>>,
 }
 
 /// One source's way to the server.
@@ -81,7 +84,7 @@ impl Call {
         let inputs = sources.iter().map(&mut input).collect();
         let life = Duration::from_secs_f64(chance.between(LIFE_SECONDS.0, LIFE_SECONDS.1));
         let identity = identity(id, kind, &mut chance);
-        Self { id, identity, began: now, leaves: now + life, model, inputs, ticks: 0 }
+        Self { id, identity, began: now, leaves: now + life, model, inputs, ticks: 0, receipt: None }
     }
 
     /// Moves the session on. Returns whether it ended.
@@ -97,7 +100,8 @@ impl Call {
         let is_over = self.model.draining && (self.model.session.is_drained() || now.since(self.leaves) >= DRAIN_MAX);
         if is_over {
             let tally = TickTally { sent: self.ticks, ..TickTally::default() };
-            self.model.session.end(self.identity.clone(), tally, now);
+            let receipt = self.model.session.end(self.identity.clone(), tally, now);
+            self.receipt = serde_json::to_value(receipt).ok().map(Arc::new);
             self.model.tell(now, EventKind::SessionEnded);
         }
         is_over

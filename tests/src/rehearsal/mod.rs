@@ -227,8 +227,8 @@ impl Rehearsal {
         }
         let since_start = told.at.as_nanos() as f64 / 1e9;
         let timestamp = rounded(self.setup.start_wall_ms as f64 / 1e3 + since_start, 3);
-        let Told { session, session_id, kind, .. } = told;
-        self.events.push(Event { timestamp, session: Some(session), session_id, kind });
+        let Told { session, session_id, kind, receipt, .. } = told;
+        self.events.push(Event { timestamp, session: Some(session), session_id, kind, receipt });
     }
 
     // ---- a frame

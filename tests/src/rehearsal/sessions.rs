@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use serde_json::Value;
 use tachograph_core::instrument::Counter;
 use tachograph_core::registry::DefaultMetrics;
 use tachograph_core::time::Moment;
@@ -17,6 +20,7 @@ pub(super) struct Told {
     pub(super) session: u64,
     pub(super) session_id: Option<String>,
     pub(super) kind: EventKind,
+    pub(super) receipt: Option<Arc<Value>>,
 }
 
 /// The live sessions, by id, and those that come and go.
@@ -67,7 +71,9 @@ impl Sessions {
         self.calls.retain_mut(|call| {
             let has_ended = call.step(now, conditions);
             for (at, kind) in call.take_told() {
-                told.push(Told { at, session: call.id, session_id: call.identity.session_id.clone(), kind });
+                let receipt = call.receipt.clone().filter(|_| kind == EventKind::SessionEnded);
+                let session_id = call.identity.session_id.clone();
+                told.push(Told { at, session: call.id, session_id, kind, receipt });
             }
             self.metrics.disconnects.add(u64::from(has_ended));
             !has_ended

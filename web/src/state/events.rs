@@ -2,10 +2,10 @@ use std::collections::VecDeque;
 
 use tachograph_core::wire::{Event, EventKind, SourceName, StatusState};
 
-use super::Severity;
+use super::{SessionKey, Severity};
 
 /// The events that are kept.
-const EVENTS_MAX: usize = 1_000;
+const EVENTS_MAX: usize = 2_000;
 
 /// What happened lately, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +25,10 @@ pub struct Noted {
     pub timestamp: f64,
     /// What it was.
     pub what: Happening,
+    /// The session it happened to.
+    pub key: Option<SessionKey>,
     /// The row of the frame that told it.
-    row: u64,
+    pub row: u64,
 }
 
 /// What happened.
@@ -40,18 +42,23 @@ pub enum Happening {
 
 impl Events {
     /// Takes what a frame told, which can be older than others.
-    pub(super) fn take(&mut self, row: u64, events: &[Event], dropped: u64) {
+    pub(super) fn take(&mut self, row: u64, tag: u32, events: &[Event], dropped: u64) {
         self.dropped = self.dropped.saturating_add(dropped);
         for event in events {
-            self.add(row, event.timestamp, Happening::Told(event.clone()));
+            let key = event.session.map(|id| SessionKey { tag, id });
+            self.insert(row, event.timestamp, key, Happening::Told(event.clone()));
         }
     }
 
     /// Adds an event behind those of the same row.
     pub(super) fn add(&mut self, row: u64, timestamp: f64, what: Happening) {
+        self.insert(row, timestamp, None, what);
+    }
+
+    fn insert(&mut self, row: u64, timestamp: f64, key: Option<SessionKey>, what: Happening) {
         self.numbers_given += 1;
         let place = self.held.partition_point(|noted| noted.row <= row);
-        self.held.insert(place, Noted { number: self.numbers_given, timestamp, what, row });
+        self.held.insert(place, Noted { number: self.numbers_given, timestamp, what, key, row });
         if self.held.len() > EVENTS_MAX {
             self.held.pop_front();
             self.let_go += 1;
@@ -63,9 +70,16 @@ impl Events {
         self.held.iter().rev()
     }
 
-    /// One of them.
-    pub fn get(&self, number: u64) -> Option<&Noted> {
-        self.held.iter().rev().find(|noted| noted.number == number)
+    /// When a session came into the trouble that it is in, in Unix seconds: its first event that was no good
+    /// news after the last that was.
+    pub fn since(&self, key: SessionKey) -> Option<f64> {
+        let told = self.held.iter().rev().filter(|noted| noted.key == Some(key));
+        told.take_while(|noted| noted.severity() > Severity::Well).last().map(|noted| noted.timestamp)
+    }
+
+    /// Those that are kept, oldest first.
+    pub fn oldest(&self) -> impl ExactSizeIterator<Item = &Noted> {
+        self.held.iter()
     }
 
     /// Those that are not kept any more.
@@ -123,18 +137,23 @@ impl Noted {
         }
     }
 
-    /// How bad it is, if it is.
-    pub fn severity(&self) -> Option<Severity> {
-        let Some(event) = self.told() else { return Some(Severity::Caution) };
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        let Some(event) = self.told() else { return Severity::Caution };
         match &event.kind {
             EventKind::Status(status) => match status.state {
-                StatusState::Connected | StatusState::Streaming => None,
-                StatusState::Error | StatusState::Backpressure => Some(Severity::Alarm),
-                _ => Some(Severity::Caution),
+                StatusState::Connected | StatusState::Streaming => Severity::Well,
+                StatusState::Error | StatusState::Backpressure => Severity::Alarm,
+                _ => Severity::Caution,
             },
-            EventKind::Fault(_) | EventKind::CollectorRestarted => Some(Severity::Alarm),
-            _ => None,
+            EventKind::Fault(_) | EventKind::CollectorRestarted => Severity::Alarm,
+            _ => Severity::Well,
         }
+    }
+
+    /// A session's receipt, where this is its end.
+    pub fn receipt(&self) -> Option<&serde_json::Value> {
+        self.told()?.receipt.as_deref()
     }
 
     fn told(&self) -> Option<&Event> {
@@ -162,7 +181,7 @@ mod tests {
 
     fn noted(kind: EventKind) -> Noted {
         let mut events = Events::default();
-        events.take(1, &[event(kind)], 0);
+        events.take(1, 0, &[event(kind)], 0);
         events.newest().next().unwrap().clone()
     }
 
@@ -170,17 +189,17 @@ mod tests {
     fn the_newest_are_kept_and_the_others_counted() {
         let mut events = Events::default();
         let told = vec![event(EventKind::SessionStarted); EVENTS_MAX + 3];
-        events.take(1, &told, 2);
+        events.take(1, 0, &told, 2);
         assert_eq!((events.newest().len(), events.let_go(), events.dropped()), (EVENTS_MAX, 3, 2));
         assert_eq!(events.newest().next().map(|noted| noted.number), Some(EVENTS_MAX as u64 + 3));
-        assert!(events.get(3).is_none() && events.get(4).is_some());
+        assert_eq!(events.oldest().next().map(|noted| noted.number), Some(4));
     }
 
     #[test]
     fn what_a_filled_frame_told_stands_in_its_place() {
         let mut events = Events::default();
         for row in [1, 3, 2] {
-            events.take(row, &[event(EventKind::SessionStarted)], 0);
+            events.take(row, 0, &[event(EventKind::SessionStarted)], 0);
         }
         let rows: Vec<u64> = events.newest().map(|noted| noted.row).collect();
         assert_eq!(rows, [3, 2, 1]);
@@ -190,11 +209,11 @@ mod tests {
     fn events_are_told_in_words() {
         let status = Status { source: Some(source_name("mic")), ..Status::new(StatusState::Backpressure, "dropped") };
         let status = noted(EventKind::Status(status));
-        assert_eq!((status.words().as_str(), status.severity()), ("Dropped", Some(Severity::Alarm)));
+        assert_eq!((status.words().as_str(), status.severity()), ("Dropped", Severity::Alarm));
         assert_eq!((status.source(), status.key()), (Some(source_name("mic")), "status"));
         let fault = ErrorMessage { code: ErrorCode::Internal, message: "it failed".into(), fatal: true };
         assert_eq!(noted(EventKind::Fault(fault)).words(), "It failed");
-        assert_eq!(noted(EventKind::SessionStarted).severity(), None);
+        assert_eq!(noted(EventKind::SessionStarted).severity(), Severity::Well);
     }
 
     #[test]

@@ -3,24 +3,11 @@ use core::ops::Range;
 /// Rows that every grid can hold; series that would leave room for fewer are not kept.
 const ROWS_MIN: usize = 60;
 
-/// A cell of a grid, with the value of one that holds nothing.
-pub(super) trait Cell: Copy + PartialEq {
-    const NOTHING: Self;
-}
-
-impl Cell for f32 {
-    const NOTHING: Self = Self::NAN;
-}
-
-impl Cell for f64 {
-    const NOTHING: Self = Self::NAN;
-}
-
 /// Columns over a ring of rows, in blocks of columns that belong together. The more columns there are,
 /// the fewer rows are held, so that all of it stays within a bound in bytes.
 #[derive(Debug)]
-pub(super) struct Grid<T> {
-    blocks: Vec<Block<T>>,
+pub(super) struct Grid {
+    blocks: Vec<Block>,
     /// Places of blocks that were removed.
     free: Vec<usize>,
     /// Columns of all blocks.
@@ -33,12 +20,12 @@ pub(super) struct Grid<T> {
 
 /// Columns one behind the other, each as long as the ring.
 #[derive(Debug)]
-struct Block<T> {
+struct Block {
     width: usize,
-    cells: Vec<T>,
+    cells: Vec<f64>,
 }
 
-impl<T: Cell> Grid<T> {
+impl Grid {
     pub(super) fn new(rows_max: usize, bytes_max: usize) -> Self {
         Self { blocks: Vec::new(), free: Vec::new(), columns: 0, rows: rows_max, rows_max, bytes_max, newest: 0 }
     }
@@ -46,6 +33,11 @@ impl<T: Cell> Grid<T> {
     /// The newest rows that are held.
     pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// The newest row.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
     }
 
     /// Adds a block of empty columns. Returns its place; none where there is no room.
@@ -60,7 +52,7 @@ impl<T: Cell> Grid<T> {
             self.resize(self.fitting(columns + columns / 4).max(ROWS_MIN.min(self.rows_max)));
         }
         self.columns = columns;
-        let block = Block { width, cells: vec![T::NOTHING; width * self.rows] };
+        let block = Block { width, cells: vec![f64::NAN; width * self.rows] };
         if let Some(place) = self.free.pop() {
             self.blocks[place] = block;
             return Some(place);
@@ -87,14 +79,14 @@ impl<T: Cell> Grid<T> {
         for row in row - fresh..row {
             let slot = self.slot(row + 1);
             for block in &mut self.blocks {
-                block.cells.iter_mut().skip(slot).step_by(self.rows).for_each(|cell| *cell = T::NOTHING);
+                block.cells.iter_mut().skip(slot).step_by(self.rows).for_each(|cell| *cell = f64::NAN);
             }
         }
         self.newest = self.newest.max(row);
     }
 
     /// Writes a block's cells of a row; a row that is not held any more is left alone.
-    pub(super) fn set(&mut self, place: usize, row: u64, values: &[T]) {
+    pub(super) fn set(&mut self, place: usize, row: u64, values: &[f64]) {
         if !self.held().contains(&row) {
             return;
         }
@@ -106,21 +98,13 @@ impl<T: Cell> Grid<T> {
     }
 
     /// What a block's column holds of a row.
-    pub(super) fn get(&self, place: usize, column: usize, row: u64) -> Option<T> {
+    pub(super) fn get(&self, place: usize, column: usize, row: u64) -> Option<f64> {
         if !self.held().contains(&row) {
             return None;
         }
         let block = self.blocks.get(place).filter(|block| column < block.width)?;
         let value = *block.cells.get(column * self.rows + self.slot(row))?;
-        // What is not a number is not equal to itself.
-        #[allow(clippy::eq_op, reason = "the one test that both widths of floats have in this trait")]
-        (value == value).then_some(value)
-    }
-
-    /// Whether a block holds nothing in any row.
-    pub(super) fn is_empty(&self, place: usize) -> bool {
-        #[allow(clippy::eq_op, reason = "as in get")]
-        self.blocks.get(place).is_none_or(|block| block.cells.iter().all(|value| value != value))
+        (!value.is_nan()).then_some(value)
     }
 
     fn held(&self) -> Range<u64> {
@@ -133,14 +117,14 @@ impl<T: Cell> Grid<T> {
 
     /// Rows that there is room for with so many columns.
     fn fitting(&self, columns: usize) -> usize {
-        (self.bytes_max / (size_of::<T>() * columns).max(1)).min(self.rows_max)
+        (self.bytes_max / (size_of::<f64>() * columns).max(1)).min(self.rows_max)
     }
 
     fn resize(&mut self, rows: usize) {
         let kept = self.rows.min(rows) as u64;
         let (before, newest) = (self.rows as u64, self.newest);
         for block in &mut self.blocks {
-            let old = core::mem::replace(&mut block.cells, vec![T::NOTHING; block.width * rows]);
+            let old = core::mem::replace(&mut block.cells, vec![f64::NAN; block.width * rows]);
             for (from, to) in old.chunks(before as usize).zip(block.cells.chunks_mut(rows)) {
                 for row in (newest + 1).saturating_sub(kept)..=newest {
                     to[(row % rows as u64) as usize] = from[(row % before) as usize];
@@ -155,12 +139,12 @@ impl<T: Cell> Grid<T> {
 mod tests {
     use super::*;
 
-    fn column(grid: &Grid<f64>, place: usize) -> Vec<Option<f64>> {
+    fn column(grid: &Grid, place: usize) -> Vec<Option<f64>> {
         (1..=grid.newest).map(|row| grid.get(place, 0, row)).collect()
     }
 
     /// A grid with one column that holds its row's number.
-    fn counted(rows_max: usize, bytes_max: usize, rows: u64) -> (Grid<f64>, usize) {
+    fn counted(rows_max: usize, bytes_max: usize, rows: u64) -> (Grid, usize) {
         let mut grid = Grid::new(rows_max, bytes_max);
         let place = grid.add(1).unwrap();
         for row in 1..=rows {
@@ -204,13 +188,13 @@ mod tests {
 
     #[test]
     fn blocks_are_kept_apart_and_their_places_are_used_again() {
-        let mut grid = Grid::<f32>::new(10, 1_000);
+        let mut grid = Grid::new(10, 1_000);
         let (one, two) = (grid.add(2).unwrap(), grid.add(1).unwrap());
         grid.advance(1);
         grid.set(one, 1, &[1.0, 2.0]);
         grid.set(two, 1, &[3.0]);
         assert_eq!((grid.get(one, 1, 1), grid.get(two, 0, 1), grid.get(two, 1, 1)), (Some(2.0), Some(3.0), None));
         grid.remove(one);
-        assert_eq!((grid.add(1), grid.is_empty(one), grid.is_empty(two)), (Some(one), true, false));
+        assert_eq!((grid.add(1), grid.get(one, 0, 1), grid.get(two, 0, 1)), (Some(one), None, Some(3.0)));
     }
 }

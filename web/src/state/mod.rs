@@ -1,37 +1,41 @@
 //! What the page knows, in plain Rust: no element, no signal, no clock.
 //!
-//! A [`Store`] takes one frame after another and answers what to show: what the newest one says, and
-//! what was in the last minutes, as columns of figures over the rows of the frames. Everything it keeps
-//! is bounded, and what falls outside a bound is counted.
+//! A [`Store`] takes one frame after another and keeps them as they came, in an [`Archive`]: the state at
+//! any moment is made from it again, and so are the columns of the charts that somebody looks at, the
+//! [`Tracks`]. Everything it keeps is bounded, and what falls outside a bound is counted.
 
+mod archive;
 mod attention;
-mod columns;
 mod connection;
 mod events;
-mod figure;
-mod format;
+mod export;
 mod grid;
-mod history;
-mod panel;
+mod place;
+mod query;
 mod session;
-mod sparkline;
+mod sparks;
 mod store;
+mod subject;
+mod survey;
 mod ticks;
-mod untracked;
+mod track;
+mod tracks;
 
 #[cfg(test)]
 pub(crate) mod samples;
 
-pub use attention::{Attention, Severity, Trouble, troubles, worst};
-pub use columns::{Columns, Recorded};
+pub use archive::{Archive, Past, Player};
+pub use attention::{Severity, Trouble, level_of, troubles, worst};
 pub use connection::{Connection, STALE_AFTER};
+pub use export::Table;
 pub use events::{Events, Happening, Noted};
-pub use figure::Figure;
-pub use format::{count, duration, measure, millis};
-pub use history::{Column, HISTORY_TICKS, History};
-pub use panel::{Family, Labels, Panel, Series, bucket_text, label_text};
-pub use session::{RowKey, Session, SessionKey, SourceView};
-pub use sparkline::{HEIGHT, bars, limit_line, sparkline};
-pub use store::{Head, Store};
+pub use place::{BOARD_MAX, Board, Page, Place, Span, WINDOWS, order_named};
+pub use query::{Query, QueryWriter};
+pub use session::{SessionKey, SourceKey, name_of, tag};
+pub use sparks::{SPARK_TICKS, Sparks};
+pub use store::{Store, View};
+pub use subject::{Chart, FamilyReading, Overall, Reading, Split, Subject, Threshold, parse_number};
+pub use survey::{Listing, Order, Standing, TableRow, in_trouble, listed};
 pub use ticks::{Mark, Row, TICKS_MAX, Ticks};
-pub use untracked::Untracked;
+pub use track::{HeatRow, LINES_MAX, Line, Track, unit_of};
+pub use tracks::Tracks;

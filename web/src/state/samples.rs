@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tachograph_core::instrument::Counter;
 use tachograph_core::registry::{Descriptor, Registry};
 use tachograph_core::wire::frame::{Encoder, Epoch, Hello, Outcome, ServerFigures, State, Tick};
-use tachograph_core::wire::{Event, EventKind, Metrics, SessionState, SourceName};
+use tachograph_core::wire::{Event, EventKind, SessionState, SourceName};
 
 const START_MS: u64 = 1_750_000_000_000;
 pub(crate) const TIMESTAMP: f64 = START_MS as f64 / 1_000.0;
@@ -38,11 +38,6 @@ fn metrics_json(source: &str) -> Value {
     })
 }
 
-/// A healthy source.
-pub(crate) fn metrics(source: &str) -> Metrics {
-    serde_json::from_value(metrics_json(source)).unwrap()
-}
-
 /// A session with healthy sources.
 pub(crate) fn session(id: u64, name: &str, sources: &[&str]) -> SessionState {
     let sources: Vec<Value> = sources.iter().map(|source| metrics_json(source)).collect();
@@ -62,7 +57,7 @@ pub(crate) fn sessions(ids: &[u64]) -> Vec<SessionState> {
 
 /// An event of the server, at the time of the first frame.
 pub(crate) fn event(kind: EventKind) -> Event {
-    Event { timestamp: TIMESTAMP, session: None, session_id: None, kind }
+    Event { timestamp: TIMESTAMP, session: None, session_id: None, kind, receipt: None }
 }
 
 /// A start of a server, a frame a second.
@@ -71,6 +66,8 @@ pub(crate) struct Sample {
     received: Option<Counter>,
     encoder: Encoder,
     seq: u64,
+    /// When it started, in Unix milliseconds.
+    pub(crate) start_ms: u64,
     /// What happens in the next frame.
     pub(crate) events: Vec<Event>,
 }
@@ -86,18 +83,13 @@ impl Sample {
 
     /// A server that counts something else.
     pub(crate) fn with(registry: Registry) -> Self {
-        Self { registry, received: None, encoder: Encoder::new(), seq: 0, events: Vec::new() }
+        Self { registry, received: None, encoder: Encoder::new(), seq: 0, start_ms: START_MS, events: Vec::new() }
     }
 
     /// What the next frame says.
     pub(crate) fn next(&mut self, sessions: &[SessionState]) -> State {
         self.write(sessions, &mut Vec::new());
         self.encoder.state().clone()
-    }
-
-    /// What the next frames say.
-    pub(crate) fn states(&mut self, count: u64, sessions: &[SessionState]) -> Vec<State> {
-        (0..count).map(|_| self.next(sessions)).collect()
     }
 
     /// Appends the next frame.
@@ -109,7 +101,7 @@ impl Sample {
         let tick = Tick {
             tick: self.seq,
             monotonic_us: self.seq * 1_000_000,
-            wall_ms: START_MS + self.seq * 1_000,
+            wall_ms: self.start_ms + self.seq * 1_000,
             server: ServerFigures { viewers: 1, tick_lag_ms: 0.2, ticks_missed: 0 },
             sessions,
             events: &events,

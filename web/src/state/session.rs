@@ -1,85 +1,67 @@
-use tachograph_core::wire::{Identity, Metrics, SessionState, SourceName};
-
-use super::History;
+use tachograph_core::wire::frame::Epoch;
+use tachograph_core::wire::{Identity, SourceName};
 
 /// Names a session: no other one has the same, whatever their clients call them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey {
-    /// The server's start, counted from 1 by this page.
-    pub start: u32,
+    /// The server's start, by the first digits of its epoch.
+    pub tag: u32,
     /// The server's own number for it.
     pub id: u64,
 }
 
-/// A row of the table: a source of a session.
+/// A source of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowKey {
+pub struct SourceKey {
     /// The session.
     pub session: SessionKey,
-    /// The source.
-    pub source: SourceName,
+    /// The source; none of a session that has sent nothing yet.
+    pub source: Option<SourceName>,
 }
 
-impl RowKey {
-    /// The row's name as a place in the page.
-    pub fn anchor(&self) -> String {
-        let SessionKey { start, id } = self.session;
-        format!("row-{start}-{id}-{}", self.source)
+impl SessionKey {
+    /// The session of this number of a server's start.
+    pub fn new(epoch: Epoch, id: u64) -> Self {
+        Self { tag: tag(epoch), id }
+    }
+
+    /// The key as an address has it: `1f00a2b4-12`.
+    pub fn text(self) -> String {
+        format!("{:x}-{}", self.tag, self.id)
+    }
+
+    /// Reads what [`text`](Self::text) wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (tag, id) = text.split_once('-')?;
+        Some(Self { tag: u32::from_str_radix(tag, 16).ok()?, id: id.parse().ok()? })
     }
 }
 
-/// A session that the page follows, live or just ended.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// Which one.
-    pub key: SessionKey,
-    /// Its newest state.
-    pub state: SessionState,
-    /// Unix milliseconds of the first frame without it.
-    pub ended: Option<u64>,
+/// A server's start by the first digits of its epoch.
+pub fn tag(epoch: Epoch) -> u32 {
+    let [first, second, third, fourth, ..] = epoch.to_bytes();
+    u32::from_be_bytes([first, second, third, fourth])
 }
 
-/// One source of a session.
-#[derive(Clone, Copy, Debug)]
-pub struct SourceView<'a> {
-    /// Its figures.
-    pub metrics: &'a Metrics,
-    /// Its last minutes.
-    pub history: History<'a>,
-}
-
-impl Session {
-    /// Follows a session from this state on.
-    pub fn new(start: u32, state: SessionState) -> Self {
-        Self { key: SessionKey { start, id: state.id }, state, ended: None }
-    }
-
-    /// Whether it is live.
-    pub fn is_live(&self) -> bool {
-        self.ended.is_none()
-    }
-
-    /// What to call it.
-    pub fn name(&self) -> &str {
-        let Identity { session_id, connection_id, .. } = &self.state.identity;
-        session_id.as_deref().or(connection_id.as_deref()).unwrap_or("unnamed")
-    }
-
-    /// The figures of one of its sources.
-    pub fn metrics(&self, source: SourceName) -> Option<&Metrics> {
-        self.state.sources.iter().find(|metrics| metrics.source == source)
-    }
+/// What to call a session.
+pub fn name_of(identity: &Identity) -> &str {
+    let Identity { session_id, connection_id, .. } = identity;
+    session_id.as_deref().or(connection_id.as_deref()).unwrap_or("unnamed")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::session;
     use super::*;
 
     #[test]
+    fn a_key_is_read_back_from_its_text() {
+        let key = SessionKey::new(Epoch::from_bytes([0x1F, 0, 0xA2, 0xB4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6]), 12);
+        assert_eq!((key.text().as_str(), SessionKey::parse(&key.text())), ("1f00a2b4-12", Some(key)));
+        assert_eq!(["", "12", "x-1", "1-"].map(SessionKey::parse), [None; 4]);
+    }
+
+    #[test]
     fn a_session_without_a_name_has_one_to_show() {
-        let mut state = session(1, "a", &[]);
-        state.identity = Identity::default();
-        assert_eq!(Session::new(1, state).name(), "unnamed");
+        assert_eq!(name_of(&Identity::default()), "unnamed");
     }
 }

@@ -1,55 +1,53 @@
 use core::time::Duration;
 
 use tachograph_core::time::Moment;
-use tachograph_core::wire::frame::{Arrival, Epoch, State};
-use tachograph_core::wire::{ServerState, SessionState};
+use tachograph_core::wire::frame::{Arrival, Epoch, RecordKind, Schema, State};
 
-use super::history::Histories;
-use super::{
-    Attention, Columns, Events, Happening, Panel, RowKey, Session, SessionKey, SourceView, Trouble, Untracked,
-    troubles, worst,
-};
+use super::archive::{Archive, Past, Player};
+use super::session::tag;
+use super::{Events, Happening, Sparks, Ticks, Tracks};
 
-/// The sessions followed at once, ended ones included.
-const SESSIONS_MAX: usize = 250;
-/// How long an ended session stays in sight, in ms.
-const ENDED_KEPT_MS: u64 = 30_000;
-
-/// All that the page knows. What arrives goes in, everything shown comes out.
-///
-/// Each frame is [taken](Self::take) into the columns; only of the newest one of a message is made what
-/// is [shown](Self::show) of it.
+/// All that the page keeps of a stream. What arrives goes in, everything shown comes out.
 #[derive(Debug, Default)]
 pub struct Store {
     epoch: Epoch,
     version: String,
-    columns: Columns,
-    histories: Histories,
+    ticks: Ticks,
+    archive: Archive,
+    tracks: Tracks,
+    sparks: Sparks,
     events: Events,
+    /// Makes the state of an earlier row.
+    player: Player,
     skipped: u64,
-    /// What is shown, and how often it was made.
-    shown: u64,
-    head: Option<Head>,
-    sessions: Vec<Session>,
-    untracked: Untracked,
-    panel: Panel,
+    /// When the newest frame arrived, and how many did.
+    received: Option<Moment>,
+    frames: u64,
 }
 
-/// What the shown frame says of itself and its server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Head {
-    /// The server's start.
-    pub epoch: Epoch,
-    /// The frame's number.
-    pub seq: u64,
-    /// The server's tick.
-    pub tick: u64,
-    /// Unix seconds at the frame's tick.
-    pub timestamp: f64,
-    /// When it arrived here.
-    pub received: Moment,
-    /// What the server says of itself.
-    pub server: ServerState,
+/// What is to be shown: everything as it was at a row.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The row.
+    pub row: u64,
+    /// The server's start that it is of.
+    pub tag: u32,
+    /// What its frame says; nothing where that was not received or is held no more.
+    pub state: Option<&'a State>,
+    /// What the newest frame says.
+    pub newest: &'a State,
+    /// All rows.
+    pub ticks: &'a Ticks,
+    /// The charts' columns.
+    pub tracks: &'a Tracks,
+    /// The sources' queues in the last ticks.
+    pub sparks: &'a Sparks,
+    /// What happened.
+    pub events: &'a Events,
+    /// Frames that were not received, or not yet.
+    pub skipped: u64,
+    /// The server's version.
+    pub version: &'a str,
 }
 
 impl Store {
@@ -67,51 +65,70 @@ impl Store {
         }
     }
 
-    /// Shows the newest frame, which was taken, as of `now`.
-    pub fn show(&mut self, state: &State, now: Moment) {
-        let wall_ms = state.head().wall_ms;
-        let timestamp = wall_ms as f64 / 1_000.0;
-        self.panel = Panel::of(&state.registry(), &self.columns);
-        self.follow(state, timestamp, wall_ms);
-        self.head = Some(Head {
-            epoch: self.epoch,
-            seq: state.head().seq,
-            tick: state.head().tick,
-            timestamp,
-            received: now,
-            server: state.server_state(&self.version),
-        });
-        self.shown += 1;
+    /// Another start of the server begins; this is what the one before described.
+    pub fn end_start(&mut self, epoch: Epoch, schema: &Schema) {
+        if self.ticks.starts() > 0 && self.epoch != epoch {
+            self.archive.end_start(self.ticks.starts(), schema);
+        }
     }
 
-    /// How often something new was shown.
-    pub fn shown(&self) -> u64 {
-        self.shown
+    /// Keeps the record of a frame that was taken.
+    pub fn keep(&mut self, seq: u64, kind: RecordKind, record: &[u8]) {
+        // The first frame of all follows from nothing.
+        let kind = if seq == 1 { RecordKind::Keyframe } else { kind };
+        if let Some(row) = self.ticks.row_of(self.epoch, seq) {
+            self.archive.keep(row, self.ticks.starts(), kind, record);
+        }
     }
 
-    /// The shown frame, if one came.
-    pub fn head(&self) -> Option<&Head> {
-        self.head.as_ref()
+    /// The newest frame arrived.
+    pub fn receive(&mut self, now: Moment) {
+        self.received = Some(now);
     }
 
-    /// How old the shown figures are.
+    /// The server's start.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The rows of the frames.
+    pub fn ticks(&self) -> &Ticks {
+        &self.ticks
+    }
+
+    /// Frames that were taken.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// How old the newest figures are.
     pub fn age(&self, now: Moment) -> Duration {
-        self.head.as_ref().map_or(Duration::ZERO, |head| now.since(head.received))
-    }
-
-    /// What all series recorded in the last minutes.
-    pub fn columns(&self) -> &Columns {
-        &self.columns
-    }
-
-    /// The registry of the shown frame.
-    pub fn panel(&self) -> &Panel {
-        &self.panel
+        self.received.map_or(Duration::ZERO, |received| now.since(received))
     }
 
     /// What happened lately.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// The sources' queues in the last ticks.
+    pub fn sparks(&self) -> &Sparks {
+        &self.sparks
+    }
+
+    /// The charts' columns.
+    pub fn tracks(&self) -> &Tracks {
+        &self.tracks
+    }
+
+    /// The frames as they came.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
     }
 
     /// Frames of the server that the page did not get, or not yet.
@@ -121,310 +138,313 @@ impl Store {
 
     /// Server starts seen after the first one.
     pub fn restarts(&self) -> u64 {
-        u64::from(self.columns.ticks().starts().saturating_sub(1))
+        u64::from(self.ticks.starts().saturating_sub(1))
     }
 
-    /// What is not followed.
-    pub fn untracked(&self) -> Untracked {
-        self.untracked
+    /// A painting begins, which says what it [wants](Self::want).
+    pub fn begin_painting(&mut self) {
+        self.tracks.begin_painting();
     }
 
-    /// The sessions followed, oldest first, ended ones in their places.
-    pub fn sessions(&self) -> &[Session] {
-        &self.sessions
+    /// A chart is looked at.
+    pub fn want(&mut self, subject: &super::Subject, newest: &State) {
+        self.tracks.want(subject, &self.ticks, newest);
     }
 
-    /// One session.
-    pub fn session(&self, key: SessionKey) -> Option<&Session> {
-        let place = self.place(key).ok()?;
-        self.sessions.get(place)
+    /// Goes on with the past of the charts that are looked at. Returns whether there was anything to do.
+    pub fn work(&mut self, newest: &State, has_time: impl FnMut() -> bool) -> bool {
+        let past = Past { archive: &self.archive, start: self.ticks.starts(), schema: newest.schema() };
+        self.tracks.work(&self.ticks, &past, has_time)
     }
 
-    /// One row.
-    pub fn source(&self, key: RowKey) -> Option<SourceView<'_>> {
-        let session = self.session(key.session)?;
-        let metrics = session.metrics(key.source)?;
-        let history = self.histories.of(key, self.columns.ticks(), !session.is_live())?;
-        Some(SourceView { metrics, history })
+    /// Everything as it was at a row.
+    pub fn view<'a>(&'a mut self, row: u64, newest: &'a State) -> View<'a> {
+        let is_newest = row == self.ticks.newest() && self.ticks.head(row) == Some(newest.head());
+        let past = Past { archive: &self.archive, start: self.ticks.starts(), schema: newest.schema() };
+        let state = match is_newest {
+            true => Some(newest),
+            false => self.player.seek(row, &past).then(|| self.player.state()),
+        };
+        View {
+            row,
+            tag: self.ticks.row(row).map_or(0, |row| tag(row.epoch)),
+            state,
+            newest,
+            ticks: &self.ticks,
+            tracks: &self.tracks,
+            sparks: &self.sparks,
+            events: &self.events,
+            skipped: self.skipped,
+            version: &self.version,
+        }
     }
 
-    /// Live sessions and their sources, followed or not.
-    pub fn live_counts(&self) -> (usize, usize) {
-        let live = || self.sessions.iter().filter(|session| session.is_live());
-        let sources: usize = live().map(|session| session.state.sources.len()).sum();
-        (live().count() + self.untracked.sessions, sources + self.untracked.sources)
-    }
-
-    /// The followed sources that need attention, in the table's order.
-    pub fn attention(&self) -> Vec<Attention> {
-        let timestamp = self.head.as_ref().map_or(0.0, |head| head.timestamp);
-        let live = self.sessions.iter().filter(|session| session.is_live());
-        let sources = live.flat_map(|session| session.state.sources.iter().map(move |metrics| (session, metrics)));
-        let found = sources.filter_map(|(session, metrics)| {
-            let trouble = worst(&troubles(metrics, timestamp))?;
-            let key = RowKey { session: session.key, source: metrics.source };
-            Some(Attention { key, session: session.name().into(), trouble })
-        });
-        found.collect()
-    }
-
-    /// What is wrong with a row; nothing is with one that ended.
-    pub fn troubles(&self, key: RowKey) -> Vec<Trouble> {
-        let live = self.session(key.session).filter(|session| session.is_live());
-        let metrics = live.and_then(|session| session.metrics(key.source)).zip(self.head.as_ref());
-        metrics.map(|(metrics, head)| troubles(metrics, head.timestamp)).unwrap_or_default()
+    /// A recording of all that is held.
+    pub fn recording(&self, newest: &State) -> Vec<u8> {
+        let past = Past { archive: &self.archive, start: self.ticks.starts(), schema: newest.schema() };
+        past.recording(&self.ticks, &self.version)
     }
 
     fn take_newest(&mut self, state: &State) -> bool {
-        let (starts, newest) = (self.columns.ticks().starts(), self.columns.ticks().newest());
-        let Some(row) = self.columns.take(self.epoch, state) else { return false };
+        let (starts, newest) = (self.ticks.starts(), self.ticks.newest());
+        let Some(row) = self.ticks.add(self.epoch, state.head()) else { return false };
         self.skipped = self.skipped.saturating_add(row - newest - 1);
-        if starts > 0 && self.columns.ticks().starts() > starts {
+        if starts > 0 && self.ticks.starts() > starts {
             self.events.add(row, state.head().wall_ms as f64 / 1_000.0, Happening::Restarted);
         }
-        self.record(row, state);
+        self.events.take(row, tag(self.epoch), state.events(), state.events_dropped());
+        self.tracks.take(&self.ticks, state);
+        self.sparks.take(row, tag(self.epoch), state);
+        self.frames += 1;
         true
     }
 
     fn fill(&mut self, state: &State) -> bool {
-        let Some(row) = self.columns.take(self.epoch, state) else { return false };
+        let Some(row) = self.ticks.add(self.epoch, state.head()) else { return false };
         self.skipped = self.skipped.saturating_sub(1);
-        self.record(row, state);
+        self.events.take(row, tag(self.epoch), state.events(), state.events_dropped());
+        self.tracks.fill();
+        self.frames += 1;
         true
-    }
-
-    fn record(&mut self, row: u64, state: &State) {
-        self.events.take(row, state.events(), state.events_dropped());
-        let start = self.columns.ticks().starts();
-        self.histories.advance(self.columns.ticks().newest());
-        for session in state.sessions() {
-            let session_key = SessionKey { start, id: session.id };
-            for metrics in session.sources.iter().take(Untracked::SOURCES_MAX) {
-                self.histories.record(RowKey { session: session_key, source: metrics.source }, row, metrics);
-            }
-        }
-    }
-
-    /// Brings the followed sessions to the state of a frame.
-    fn follow(&mut self, state: &State, timestamp: f64, wall_ms: u64) {
-        let start = self.columns.ticks().starts();
-        self.untracked = Untracked::default();
-        let mut seen = vec![false; self.sessions.len()];
-        let (mut newcomers, mut live) = (Vec::new(), Vec::new());
-        for mut state in state.sessions() {
-            live.push(state.id);
-            self.untracked.trim(&mut state, timestamp);
-            match self.place(SessionKey { start, id: state.id }) {
-                Ok(place) => {
-                    seen[place] = true;
-                    (self.sessions[place].state, self.sessions[place].ended) = (state, None);
-                }
-                Err(_) => newcomers.push(state),
-            }
-        }
-        for (session, _) in self.sessions.iter_mut().zip(seen).filter(|(_, seen)| !seen) {
-            session.ended.get_or_insert(wall_ms);
-        }
-        self.forget(newcomers.len(), wall_ms);
-        for state in newcomers {
-            self.admit(start, state, timestamp);
-        }
-        let is_live = |key: SessionKey| key.start == start && live.binary_search(&key.id).is_ok();
-        let sessions = &self.sessions;
-        let is_followed = |key| sessions.binary_search_by_key(&key, |session| session.key).is_ok();
-        self.histories.retain(|key| is_live(key.session) || is_followed(key.session));
-    }
-
-    fn place(&self, key: SessionKey) -> Result<usize, usize> {
-        self.sessions.binary_search_by_key(&key, |session| session.key)
-    }
-
-    /// Lets ended sessions go: those that were shown long enough, and the oldest where room is needed.
-    fn forget(&mut self, newcomers: usize, wall_ms: u64) {
-        let expired = |ended: u64| wall_ms.saturating_sub(ended) >= ENDED_KEPT_MS;
-        self.sessions.retain(|session| !session.ended.is_some_and(expired));
-        let mut excess = (self.sessions.len() + newcomers).saturating_sub(SESSIONS_MAX);
-        self.sessions.retain(|session| {
-            let goes = excess > 0 && !session.is_live();
-            excess -= usize::from(goes);
-            !goes
-        });
-    }
-
-    fn admit(&mut self, start: u32, state: SessionState, timestamp: f64) {
-        if self.sessions.len() >= SESSIONS_MAX {
-            return self.untracked.add(&state, timestamp);
-        }
-        let session = Session::new(start, state);
-        if let Err(place) = self.place(session.key) {
-            self.sessions.insert(place, session);
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tachograph_core::registry::{Descriptor, Registry};
     use tachograph_core::wire::EventKind;
-    use tachograph_core::wire::frame::{Hello, Outcome};
+    use tachograph_core::wire::frame::{Cell, Outcome};
 
-    use super::super::samples::{Sample, TIMESTAMP, epoch, event, session, sessions};
-    use super::super::{Column, HISTORY_TICKS, Mark};
+    use super::super::samples::{Sample, epoch, event, hello, session, sessions};
+    use super::super::{Chart, FamilyReading, Mark, Overall, Reading, SPARK_TICKS, SessionKey, Span, Split, Subject};
     use super::*;
+    use crate::transport::Feed;
 
     fn at(second: u64) -> Moment {
-        Moment::from_millis(1_000 * (second + 1))
+        Moment::from_millis(1_000 * second)
     }
 
-    fn connected(store: &mut Store, start: u8) {
-        let hello =
-            Hello { epoch: epoch(start), server_version: "0.1.0".into(), outcome: Outcome::Fresh, first_seq: 1 };
-        store.take(Arrival::Hello(&hello));
+    /// Frames of one start of a server, with a keyframe behind each tenth.
+    fn frames(server: &mut Sample, count: u64) -> Vec<Vec<u8>> {
+        let frame = |number| {
+            let mut out = Vec::new();
+            server.write(&sessions(&[7]), &mut out);
+            if number % 10 == 0 {
+                out.extend_from_slice(&server.keyframe());
+            }
+            out
+        };
+        (1..=count).map(frame).collect()
     }
 
-    fn show(store: &mut Store, state: &State) {
-        assert!(store.take(Arrival::Newest(state)));
-        store.show(state, at(state.head().seq));
+    fn begin(feed: &mut Feed, start: u8, outcome: Outcome, first_seq: u64) {
+        feed.take(&hello(epoch(start), outcome, first_seq), at(0)).unwrap();
     }
 
-    /// A store that shows these frames, with one session.
-    fn after(seqs: &[u64]) -> Store {
-        let mut store = Store::default();
-        connected(&mut store, 1);
-        let states = Sample::new().states(*seqs.iter().max().unwrap(), &sessions(&[7]));
-        seqs.iter().for_each(|seq| show(&mut store, &states[*seq as usize - 1]));
-        store
+    /// The next start of the server.
+    fn restarted() -> Sample {
+        let mut server = Sample::new();
+        server.start_ms += 60_000;
+        server
     }
 
-    fn names(store: &Store) -> Vec<(&str, bool)> {
-        store.sessions().iter().map(|session| (session.name(), session.is_live())).collect()
+    fn after(count: u64) -> Feed {
+        let mut feed = Feed::default();
+        begin(&mut feed, 1, Outcome::Fresh, 1);
+        feed.take(&frames(&mut Sample::new(), count).concat(), at(count)).unwrap();
+        feed
     }
 
-    /// The places of the first session's ticks, the newest being 0.
-    fn ages(store: &Store) -> Vec<usize> {
-        let session = &store.sessions()[0];
-        let source = store.source(RowKey { session: session.key, source: session.state.sources[0].source }).unwrap();
-        source.history.values(Column::Fill).map(|(place, _)| HISTORY_TICKS - 1 - place).collect()
+    fn received() -> Subject {
+        Chart::of_family("audio_bytes_received").subject
+    }
+
+    /// What a chart shows of all rows, its first line.
+    fn line(feed: &mut Feed, subject: &Subject) -> Vec<Option<f64>> {
+        feed.begin_painting();
+        feed.want(subject);
+        while feed.work(|| true) {}
+        let store = feed.store();
+        let track = store.tracks().track(subject).unwrap();
+        store.ticks().rows().map(|row| store.tracks().value(track, 0, row.number)).collect()
+    }
+
+    /// The total of the first counter at a row.
+    fn total_at(feed: &mut Feed, row: u64) -> Option<u64> {
+        let until_ms = feed.store().ticks().row(row).map(|row| row.head.map_or(0, |head| head.wall_ms));
+        let view = feed.view(Span { seconds: 1, until_ms });
+        view.state.filter(|_| view.row == row).map(|state| state.columns().counters[0])
     }
 
     #[test]
-    fn frames_that_were_not_received_are_counted_and_stay_gaps_until_they_come() {
-        let mut store = after(&[1, 2, 5]);
-        assert_eq!((store.skipped(), ages(&store)), (2, vec![4, 3, 0]));
-        let states = Sample::new().states(4, &sessions(&[7]));
-        assert!(store.take(Arrival::Fills(&states[3])));
-        assert!(!store.take(Arrival::Fills(&states[3])), "it is there");
-        assert_eq!((store.skipped(), ages(&store)), (1, vec![4, 3, 1, 0]));
-        assert_eq!(store.head().map(|head| head.seq), Some(5));
+    fn every_moment_that_was_received_can_be_seen_again() {
+        let mut feed = after(35);
+        for row in [35, 1, 20, 19, 21, 35, 7] {
+            assert_eq!(total_at(&mut feed, row), Some(32_000 * row), "row {row}");
+        }
     }
 
     #[test]
-    fn another_epoch_ends_all_sessions_and_is_marked() {
-        let mut store = after(&[1, 2]);
-        connected(&mut store, 2);
-        show(&mut store, &Sample::new().next(&sessions(&[7])));
-        assert_eq!(names(&store), [("s7", false), ("s7", true)]);
-        assert_eq!((store.restarts(), store.skipped()), (1, 0));
-        assert_eq!(store.columns().ticks().mark(3), Mark::Restart);
+    fn a_chart_that_is_wanted_late_shows_what_was_before() {
+        let mut feed = after(30);
+        let rates = line(&mut feed, &received());
+        assert_eq!(rates[0], None, "before the first tick nothing is known");
+        assert!(rates[1..].iter().all(|rate| *rate == Some(32_000.0)), "{rates:?}");
+        let mut server = Sample::new();
+        let more = frames(&mut server, 32);
+        feed.take(&more[30..].concat(), at(32)).unwrap();
+        assert_eq!(line(&mut feed, &received())[29..], [Some(32_000.0); 3]);
+    }
+
+    #[test]
+    fn what_was_missed_is_a_gap_until_it_comes_and_then_the_charts_show_it() {
+        let mut feed = Feed::default();
+        begin(&mut feed, 1, Outcome::Fresh, 1);
+        let mut server = Sample::new();
+        let first = frames(&mut server, 10);
+        let missed = frames(&mut server, 3);
+        let newest = server.keyframe();
+        feed.take(&first.concat(), at(10)).unwrap();
+        feed.take(&newest, at(13)).unwrap();
+        assert_eq!(feed.store().skipped(), 2);
+        assert_eq!(line(&mut feed, &received())[9..], [Some(32_000.0), None, None, Some(32_000.0)]);
+        assert_eq!(total_at(&mut feed, 12), None);
+        begin(&mut feed, 1, Outcome::Resumed, 11);
+        feed.take(&[first[9].clone(), missed.concat()].concat(), at(14)).unwrap_err();
+        let keyframe_of_ten = first[9].clone();
+        begin(&mut feed, 1, Outcome::Resumed, 11);
+        let from = keyframe_of_ten.len() - keyframe_len(&keyframe_of_ten);
+        feed.take(&[&keyframe_of_ten[from..], &missed.concat()].concat(), at(14)).unwrap();
+        assert_eq!(feed.store().skipped(), 0);
+        assert_eq!(line(&mut feed, &received())[9..], [Some(32_000.0); 4]);
+        assert_eq!(total_at(&mut feed, 12), Some(384_000));
+    }
+
+    /// The bytes of the schema and the keyframe at the end of a frame.
+    fn keyframe_len(bytes: &[u8]) -> usize {
+        let (_, length) = tachograph_core::wire::frame::Record::split(bytes).unwrap();
+        bytes.len() - length
+    }
+
+    #[test]
+    fn a_restart_is_marked_and_the_charts_go_on() {
+        let mut feed = after(12);
+        begin(&mut feed, 2, Outcome::Restarted, 1);
+        feed.take(&frames(&mut restarted(), 5).concat(), at(20)).unwrap();
+        let store = feed.store();
+        assert_eq!((store.restarts(), store.skipped(), store.ticks().mark(13)), (1, 0, Mark::Restart));
         assert_eq!(store.events().newest().next().map(|noted| &noted.what), Some(&Happening::Restarted));
-        let family = store.panel().family("audio_bytes_received").unwrap();
-        assert!(family.series.iter().all(|series| series.rate.is_none()));
-        assert_eq!(ages(&store), [1, 0], "the line of what ended stays where it was");
+        let rates = line(&mut feed, &received());
+        assert_eq!(rates[11..], [Some(32_000.0), None, Some(32_000.0), Some(32_000.0), Some(32_000.0), Some(32_000.0)]);
+        assert_eq!((total_at(&mut feed, 12), total_at(&mut feed, 13)), (Some(384_000), Some(32_000)));
     }
 
     #[test]
-    fn an_ended_session_stays_in_its_place_for_a_while() {
-        let mut store = Store::default();
-        connected(&mut store, 1);
-        let mut server = Sample::new();
-        show(&mut store, &server.next(&sessions(&[1, 2])));
-        show(&mut store, &server.next(&sessions(&[2, 3])));
-        assert_eq!(names(&store), [("s1", false), ("s2", true), ("s3", true)]);
-        let states = server.states(30, &sessions(&[2, 3]));
-        states[..29].iter().for_each(|state| show(&mut store, state));
-        assert_eq!(store.sessions().len(), 3);
-        show(&mut store, &states[29]);
-        assert_eq!(names(&store), [("s2", true), ("s3", true)]);
-        assert!(store.histories.of(key(1), store.columns.ticks(), true).is_none());
-    }
-
-    fn key(id: u64) -> RowKey {
-        RowKey { session: SessionKey { start: 1, id }, source: super::super::samples::source_name("mic") }
+    fn a_recording_shows_the_same() {
+        let mut feed = after(35);
+        begin(&mut feed, 2, Outcome::Restarted, 1);
+        feed.take(&frames(&mut restarted(), 15).concat(), at(60)).unwrap();
+        let mut again = Feed::default();
+        again.take(&feed.recording(), at(0)).unwrap();
+        let rows = |feed: &Feed| feed.store().ticks().rows().map(|row| (row.epoch, row.head)).collect::<Vec<_>>();
+        assert_eq!(rows(&again), rows(&feed));
+        assert_eq!(line(&mut again, &received()), line(&mut feed, &received()));
     }
 
     #[test]
-    fn sessions_of_one_name_are_kept_apart() {
-        let mut store = Store::default();
-        connected(&mut store, 1);
-        let twins = [session(1, "a", &["mic"]), session(2, "a", &["mic"])];
-        Sample::new().states(2, &twins).iter().for_each(|state| show(&mut store, state));
-        assert_eq!(names(&store), [("a", true), ("a", true)]);
-        assert_eq!(store.source(key(2)).unwrap().history.values(Column::Fill).count(), 2);
-    }
-
-    #[test]
-    fn frames_that_are_not_shown_are_history_all_the_same() {
-        let mut store = Store::default();
-        connected(&mut store, 1);
-        let mut server = Sample::new();
-        let mut states = server.states(5, &sessions(&[1]));
-        states.extend(server.states(20, &sessions(&[2])));
-        for state in &states {
-            store.take(Arrival::Newest(state));
+    fn each_reading_is_what_its_name_says() {
+        let registry = Registry::new();
+        let gauge = registry.gauge(&Descriptor::new("gauge", "").label("of")).unwrap();
+        let times = registry.histogram(&Descriptor::new("times", "").unit("ms")).unwrap().bind(&[]).unwrap();
+        for (of, figure) in [("a", 2.0), ("b", 3.0)] {
+            gauge.with(&[("of", of)]).unwrap().set(figure);
         }
-        store.show(&states[24], at(25));
-        assert_eq!(names(&store), [("s2", true)], "what ended before is not told of");
-        assert_eq!(ages(&store), (0..20).rev().collect::<Vec<_>>());
-        assert_eq!(store.panel().family("audio_bytes_received").unwrap().series[0].rate, Some(32_000.0));
-    }
-
-    #[test]
-    fn what_is_beyond_the_bound_is_counted() {
-        let many: Vec<u64> = (1..=SESSIONS_MAX as u64 + 5).collect();
-        let mut store = Store::default();
-        connected(&mut store, 1);
-        for state in Sample::new().states(2, &sessions(&many)) {
-            show(&mut store, &state);
-            assert_eq!(store.sessions().len(), SESSIONS_MAX);
-            assert_eq!(store.untracked(), Untracked { sessions: 5, sources: 5, in_trouble: 0 });
-            assert_eq!(store.live_counts(), (SESSIONS_MAX + 5, SESSIONS_MAX + 5));
+        let mut server = Sample::with(registry);
+        let mut feed = Feed::default();
+        begin(&mut feed, 1, Outcome::Fresh, 1);
+        for tick in 1..=3 {
+            (0..10 * tick).for_each(|_| times.record(100.0));
+            let mut out = Vec::new();
+            server.write(&[], &mut out);
+            feed.take(&out, at(tick)).unwrap();
         }
+        let of = |name: &str, reading, split| Subject::Family(FamilyReading { reading, split, ..FamilyReading::of(name) });
+        let mut newest = |subject: Subject| *line(&mut feed, &subject).last().unwrap();
+        assert_eq!(newest(of("gauge", None, Split::Sum)), Some(5.0));
+        assert_eq!(newest(of("gauge", None, Split::Max)), Some(3.0));
+        assert_eq!(newest(of("gauge", None, Split::By("of".into()))), Some(2.0));
+        assert_eq!(newest(of("times", Some(Reading::Rate), Split::Sum)), Some(30.0));
+        assert_eq!(newest(of("times", Some(Reading::Total), Split::Sum)), Some(60.0));
+        assert_eq!(newest(of("times", Some(Reading::Mean), Split::Sum)), Some(100.0));
+        let p99 = newest(of("times", Some(Reading::P99), Split::Each)).unwrap();
+        assert!((p99 - 100.0).abs() < 1.0, "{p99}");
+        let heat = of("times", None, Split::Auto);
+        assert!(newest(heat.clone()).is_some());
+        let counts: Vec<u32> = feed.store().tracks().track(&heat).unwrap().heat().iter().map(|row| row.buckets[0].2).collect();
+        assert_eq!(counts, [20, 30], "of the first tick it is not known what came in it");
+        let only = FamilyReading { only: vec![("of".into(), "b".into())], ..FamilyReading::of("gauge") };
+        assert_eq!(line(&mut feed, &Subject::Family(only)).last(), Some(&Some(3.0)));
     }
 
     #[test]
-    fn ended_sessions_make_room() {
-        let many: Vec<u64> = (1..=SESSIONS_MAX as u64).collect();
+    fn sessions_and_the_whole_have_charts() {
+        let mut feed = after(12);
+        let key = SessionKey::new(epoch(1), 7);
+        assert_eq!(line(&mut feed, &Subject::Session(key, Cell::AvgInferMs)), [Some(84.5); 12]);
+        let other = SessionKey { tag: 1, id: 7 };
+        assert_eq!(line_count(&mut feed, &Subject::Session(other, Cell::AvgInferMs)), 0);
+        let well = line(&mut feed, &Subject::Overall(Overall::Sessions));
+        assert_eq!((well[2], well[3]), (Some(1.0), Some(0.0)), "the figures of these sessions are not renewed");
+        assert_eq!(line(&mut feed, &Subject::Overall(Overall::TickLag)), [Some(0.2); 12]);
+    }
+
+    fn line_count(feed: &mut Feed, subject: &Subject) -> usize {
+        feed.begin_painting();
+        feed.want(subject);
+        while feed.work(|| true) {}
+        feed.store().tracks().track(subject).unwrap().lines().len()
+    }
+
+    #[test]
+    fn charts_that_nobody_looks_at_are_let_go() {
+        let mut feed = after(3);
+        for number in 0..200 {
+            feed.begin_painting();
+            feed.want(&Chart::of_family(&format!("family_{number}")).subject);
+        }
+        feed.begin_painting();
+        let kept = (0..200).filter(|number| feed.store().tracks().track(&Chart::of_family(&format!("family_{number}")).subject).is_some());
+        assert_eq!(kept.count(), 96);
+    }
+
+    #[test]
+    fn sparks_follow_their_sources() {
         let mut store = Store::default();
-        connected(&mut store, 1);
         let mut server = Sample::new();
-        show(&mut store, &server.next(&sessions(&many)));
-        show(&mut store, &server.next(&sessions(&[1_000])));
-        assert_eq!(store.sessions().len(), SESSIONS_MAX);
-        assert_eq!(names(&store).last(), Some(&("s1000", true)));
-    }
-
-    #[test]
-    fn sources_in_trouble_are_named_with_their_row() {
-        let mut troubled = sessions(&[1, 2]);
-        troubled[1].sources[0].dropped_chunks_last_10s = 3;
-        troubled[1].sources[0].timestamp = TIMESTAMP + 1.0;
-        let mut store = Store::default();
-        connected(&mut store, 1);
-        show(&mut store, &Sample::new().next(&troubled));
-        let attention = store.attention();
-        assert_eq!(attention.len(), 1);
-        assert_eq!(attention[0].session, "s2");
-        assert!(store.source(attention[0].key).is_some());
+        for sessions in [&[1, 2][..], &[1, 2], &[2, 3]] {
+            let mut sessions: Vec<_> = sessions.iter().map(|id| session(*id, "s", &["mic"])).collect();
+            sessions[0].sources[0].queue_fill_ratio = 0.5;
+            let state = server.next(&sessions);
+            store.take(Arrival::Newest(&state));
+        }
+        let fills = |id| store.sparks().fills(id, 0).map(|fills| fills[SPARK_TICKS - 3..].to_vec());
+        assert_eq!(fills(1), None);
+        let two = fills(2).unwrap();
+        assert_eq!((two[0], two[2]), (0.05, 0.5));
+        assert!(fills(3).unwrap()[..2].iter().all(|fill| fill.is_nan()));
     }
 
     #[test]
     fn events_of_every_frame_are_kept() {
-        let mut store = Store::default();
-        connected(&mut store, 1);
+        let mut feed = Feed::default();
+        begin(&mut feed, 1, Outcome::Fresh, 1);
         let mut server = Sample::new();
         for _ in 0..3 {
             server.events = vec![event(EventKind::SessionStarted)];
-            assert!(store.take(Arrival::Newest(&server.next(&[]))));
+            let mut out = Vec::new();
+            server.write(&[], &mut out);
+            feed.take(&out, at(1)).unwrap();
         }
-        assert_eq!(store.events().newest().len(), 3);
+        assert_eq!(feed.store().events().newest().len(), 3);
     }
 }

@@ -2,8 +2,8 @@ use std::collections::VecDeque;
 
 use tachograph_core::wire::frame::{Epoch, Head};
 
-/// Rows that are kept: fifteen minutes of them.
-pub const TICKS_MAX: usize = 900;
+/// Rows that are kept: an hour of them.
+pub const TICKS_MAX: usize = 3_600;
 
 /// The frames of the last minutes as rows, one behind the other over all starts of the server. A frame
 /// that was not received has its row, which can be filled later.
@@ -87,11 +87,38 @@ impl Ticks {
 
     /// All rows, oldest first.
     pub fn rows(&self) -> impl DoubleEndedIterator<Item = Row> {
-        (self.gone + 1..=self.newest()).filter_map(|number| {
-            let start = self.start_of(number)?;
-            let seq = start.seq + (number - start.row);
-            Some(Row { number, start: start.number, epoch: start.epoch, seq, head: self.head(number) })
-        })
+        (self.gone + 1..=self.newest()).filter_map(|number| self.row(number))
+    }
+
+    /// One row.
+    pub fn row(&self, number: u64) -> Option<Row> {
+        let start = self.start_of(number).filter(|_| (self.gone + 1..=self.newest()).contains(&number))?;
+        let seq = start.seq + (number - start.row);
+        Some(Row { number, start: start.number, epoch: start.epoch, seq, head: self.head(number) })
+    }
+
+    /// The row of a frame of the newest start.
+    pub(super) fn row_of(&self, epoch: Epoch, seq: u64) -> Option<u64> {
+        let start = self.starts.back().filter(|start| start.epoch == epoch)?;
+        start.row.checked_add(seq.checked_sub(start.seq)?)
+    }
+
+    /// The newest row that was received and is of this time or before; the oldest one if all are later.
+    pub fn row_at(&self, wall_ms: u64) -> Option<u64> {
+        let mut received = (self.gone + 1..=self.newest()).rev().filter_map(|row| Some((row, self.head(row)?)));
+        let mut oldest = None;
+        received.find(|(row, head)| {
+            oldest = Some(*row);
+            head.wall_ms <= wall_ms
+        });
+        oldest
+    }
+
+    /// The times of the oldest and the newest row that were received, in Unix milliseconds.
+    pub fn extent_ms(&self) -> Option<(u64, u64)> {
+        let mut received = self.rows.iter().flatten();
+        let oldest = received.next()?;
+        Some((oldest.wall_ms, received.next_back().unwrap_or(oldest).wall_ms))
     }
 
     /// Rows whose frame was received.

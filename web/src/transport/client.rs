@@ -3,7 +3,7 @@ use std::rc::Rc;
 
 use js_sys::Date;
 use tachograph_core::time::Moment;
-use tachograph_core::wire::frame::{FrameError, Request};
+use tachograph_core::wire::frame::FrameError;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 
@@ -17,8 +17,8 @@ const BEAT_MILLIS: i32 = 250;
 
 /// Whom a client tells what arrives.
 pub trait Listener: 'static {
-    /// What to ask for on the next connection.
-    fn request(&self) -> Request;
+    /// What to ask for on the next connection, as the address's query.
+    fn query(&self) -> String;
 
     /// Whether frames are missing that the server may still have.
     fn has_hole(&self) -> bool;
@@ -64,7 +64,7 @@ impl<L: Listener> Client<L> {
         let measures = measure::is_asked_for(&window);
         if measures {
             listener.measure();
-            measure::note(&[]);
+            measure::begin();
         }
         let link = Link::new(clock.read(monotonic, wall));
         let client = Self { link, clock, socket: None, address: address(&window), measures, listener };
@@ -106,7 +106,10 @@ impl<L: Listener> Client<L> {
     fn read(&mut self, message: &[u8], now: Moment) {
         match self.listener.message(message, now) {
             Ok(0) => {}
-            Ok(_) => self.link.news(now),
+            Ok(_) => {
+                measure::note_arrived();
+                self.link.news(now);
+            }
             Err(_) => self.refuse(now),
         }
         if self.measures {
@@ -171,7 +174,7 @@ fn connect<L: Listener>(held: &mut Client<L>, client: &Rc<RefCell<Client<L>>>, n
     };
     // The one before must not tell anything any more.
     held.socket = None;
-    match Socket::open(&format!("{}?{}", held.address, held.listener.request()), tell) {
+    match Socket::open(&format!("{}?{}", held.address, held.listener.query()), tell) {
         Ok(socket) => {
             held.socket = Some(socket);
             held.link.opening(now);

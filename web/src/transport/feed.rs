@@ -1,33 +1,25 @@
-use core::time::Duration;
-
 use tachograph_core::time::Moment;
-use tachograph_core::wire::frame::{Arrival, Follower, FrameError, Request};
+use tachograph_core::wire::frame::{Arrival, Follower, FrameError, Head, Hello, Reason, Record, RecordKind, State};
 
-use crate::state::Store;
+use crate::state::{Span, Store, Subject, View};
 
 /// Seconds that a page asks for when it has nothing yet.
 const WINDOW_SECONDS: u32 = 900;
-/// What is shown is not made anew more often, so that the minutes that come when a page is opened, or
-/// was asleep, are taken in at once.
-const SHOW_EVERY: Duration = Duration::from_millis(100);
 
 /// The stream as it comes in: messages on one side, on the other what the page knows.
 #[derive(Debug, Default)]
 pub struct Feed {
     follower: Follower,
     store: Store,
-    /// When something new was shown.
-    shown: Option<Moment>,
-    /// Frames that are not shown yet.
-    waits: bool,
     /// Where they are asked for, the moments of the newest frames' events, in Unix milliseconds.
     measured: Option<Vec<u64>>,
 }
 
 impl Feed {
-    /// What to ask for on the next connection.
-    pub fn request(&self) -> Request {
-        self.follower.request(WINDOW_SECONDS)
+    /// What to ask for on the next connection, as the address's query: with keyframes, so that what is kept
+    /// can be entered at many places.
+    pub fn query(&self) -> String {
+        format!("{}&keyframes=true", self.follower.request(WINDOW_SECONDS))
     }
 
     /// Whether frames are missing that the server may still have.
@@ -40,44 +32,96 @@ impl Feed {
         &self.store
     }
 
-    /// Takes a message that arrived at `now`: whole records. Shows the newest frame, unless it did so a
-    /// moment ago. Returns how many frames were new.
+    /// What the newest frame says; nothing before the first one, and while a hole is filled.
+    pub fn newest(&self) -> Option<&State> {
+        let ticks = self.store.ticks();
+        let newest = ticks.head(ticks.newest());
+        newest.filter(|head| *head == self.follower.state().head()).map(|_| self.follower.state())
+    }
+
+    /// What was decoded last: the newest frame, but while a hole is filled.
+    pub fn last(&self) -> &State {
+        self.follower.state()
+    }
+
+    /// The row that a span ends with.
+    pub fn row_of(&self, span: Span) -> Option<u64> {
+        let ticks = self.store.ticks();
+        match span.until_ms {
+            Some(until) => ticks.row_at(until),
+            None => Some(ticks.newest()).filter(|row| *row > 0),
+        }
+    }
+
+    /// Everything as it was at the end of a span.
+    pub fn view(&mut self, span: Span) -> View<'_> {
+        let row = self.row_of(span).unwrap_or_default();
+        self.view_at(row)
+    }
+
+    /// Everything as it was at a row.
+    pub fn view_at(&mut self, row: u64) -> View<'_> {
+        self.store.view(row, self.follower.state())
+    }
+
+    /// A painting begins, which says what it [wants](Self::want).
+    pub fn begin_painting(&mut self) {
+        self.store.begin_painting();
+    }
+
+    /// A chart is looked at.
+    pub fn want(&mut self, subject: &Subject) {
+        self.store.want(subject, self.follower.state());
+    }
+
+    /// Goes on with the past of the charts that are looked at. Returns whether there was anything to do.
+    pub fn work(&mut self, has_time: impl FnMut() -> bool) -> bool {
+        self.store.work(self.follower.state(), has_time)
+    }
+
+    /// A recording of all that is held.
+    pub fn recording(&self) -> Vec<u8> {
+        self.store.recording(self.follower.state())
+    }
+
+    /// Takes a message that arrived at `now`: whole records. Returns how many frames were new.
     ///
     /// # Errors
     /// The connection is of no more use; a new one mends it.
     pub fn take(&mut self, message: &[u8], now: Moment) -> Result<u64, FrameError> {
-        let Self { follower, store, measured, waits, .. } = self;
         let mut frames = 0;
-        let taken = follower.take(message, |arrival| {
-            if let (Some(measured), Arrival::Newest(state)) = (measured.as_mut(), &arrival) {
-                measured.extend(state.events().iter().map(|event| (event.timestamp * 1_000.0).round() as u64));
-            }
-            *waits |= matches!(arrival, Arrival::Newest(_));
-            frames += u64::from(store.take(arrival));
-        });
-        if let Err(error) = taken {
-            // The follower's state is of no frame now; the next frame is shown.
-            self.waits = false;
-            return Err(error);
+        let mut rest = message;
+        while !rest.is_empty() {
+            let cut_off = FrameError { field: "record", reason: Reason::CutOff };
+            let (record, length) = Record::split(rest).ok_or(cut_off)?;
+            let (bytes, after) = rest.split_at(length);
+            frames += u64::from(self.take_record(&record, bytes)?);
+            rest = after;
         }
-        if self.shown.is_none_or(|shown| now.since(shown) >= SHOW_EVERY) {
-            self.show(now);
+        if frames > 0 {
+            self.store.receive(now);
         }
         Ok(frames)
     }
 
-    /// Shows the newest frame if it is not shown yet. Returns whether it was not.
-    pub fn show(&mut self, now: Moment) -> bool {
-        let state = self.follower.state();
-        let newest = self.store.columns().ticks();
-        // After a hole was filled, the follower's state can be an older one.
-        let is_newest = newest.head(newest.newest()).is_some_and(|head| head == state.head());
-        let shows = self.waits && is_newest;
-        if shows {
-            self.store.show(state, now);
-            (self.waits, self.shown) = (false, Some(now));
+    fn take_record(&mut self, record: &Record<'_>, bytes: &[u8]) -> Result<bool, FrameError> {
+        let Self { follower, store, measured } = self;
+        if record.kind == RecordKind::Hello {
+            let hello = Hello::read(record.payload)?;
+            store.end_start(hello.epoch, follower.state().schema());
         }
-        shows
+        let mut is_new = false;
+        follower.take(bytes, |arrival| {
+            if let (Some(measured), Arrival::Newest(state)) = (measured.as_mut(), &arrival) {
+                measured.extend(state.events().iter().map(|event| (event.timestamp * 1_000.0).round() as u64));
+            }
+            is_new |= store.take(arrival);
+        })?;
+        if matches!(record.kind, RecordKind::Keyframe | RecordKind::Delta) {
+            let Head { seq, .. } = follower.state().head();
+            store.keep(seq, record.kind, bytes);
+        }
+        Ok(is_new)
     }
 
     /// Notes from now on when events happened; see [`measured`](Self::measured).
@@ -115,7 +159,11 @@ mod tests {
     }
 
     fn taken(feed: &Feed) -> Vec<(u32, u64, bool)> {
-        feed.store().columns().ticks().rows().map(|row| (row.start, row.seq, row.head.is_some())).collect()
+        feed.store().ticks().rows().map(|row| (row.start, row.seq, row.head.is_some())).collect()
+    }
+
+    fn newest_seq(feed: &Feed) -> u64 {
+        feed.newest().map_or(0, |state| state.head().seq)
     }
 
     fn begun(feed: &mut Feed, epoch: Epoch, outcome: Outcome, first_seq: u64) {
@@ -123,24 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_many_frames_is_shown_once() {
+    fn a_message_of_many_frames_is_taken_whole() {
         let mut feed = Feed::default();
-        assert_eq!(feed.request().to_string(), "window=900");
+        assert_eq!(feed.query(), "window=900&keyframes=true");
         begun(&mut feed, epoch(1), Outcome::Fresh, 1);
         assert_eq!(feed.take(&frames(50).concat(), at(0)), Ok(50));
-        assert_eq!((feed.store().shown(), feed.store().head().unwrap().seq), (1, 50));
-    }
-
-    #[test]
-    fn messages_that_come_at_once_are_shown_together() {
-        let mut feed = Feed::default();
-        begun(&mut feed, epoch(1), Outcome::Fresh, 1);
-        for (millis, frame) in (0..).zip(frames(50)) {
-            feed.take(&frame, at(millis)).unwrap();
-        }
-        assert_eq!((feed.store().shown(), feed.store().head().unwrap().seq), (1, 1));
-        assert!(feed.show(at(50)) && !feed.show(at(51)));
-        assert_eq!(feed.store().head().unwrap().seq, 50);
+        assert_eq!((feed.store().frames(), newest_seq(&feed)), (50, 50));
     }
 
     #[test]
@@ -149,8 +185,8 @@ mod tests {
         begun(&mut feed, epoch(1), Outcome::Fresh, 1);
         let frames = frames(8);
         feed.take(&frames[..3].concat(), at(0)).unwrap();
-        let after = format!("epoch={}&after=3", epoch(1));
-        assert_eq!(feed.request().to_string(), after);
+        let after = format!("epoch={}&after=3&keyframes=true", epoch(1));
+        assert_eq!(feed.query(), after);
         begun(&mut feed, epoch(1), Outcome::Resumed, 4);
         assert_eq!(feed.take(&frames[3..].concat(), at(5_000)), Ok(5));
         assert_eq!(taken(&feed), (1..=8).map(|seq| (1, seq, true)).collect::<Vec<_>>());
@@ -180,9 +216,9 @@ mod tests {
         assert_eq!(feed.take(&[keyframe, missed, fourth].concat(), at(4_000)), Ok(2));
         assert_eq!((feed.store().skipped(), feed.has_hole()), (0, false));
         assert_eq!(taken(&feed), (1..=4).map(|seq| (1, seq, true)).collect::<Vec<_>>());
-        assert_eq!(feed.store().head().unwrap().seq, 4);
+        assert_eq!(newest_seq(&feed), 4);
         assert_eq!(feed.take(&next(&mut server), at(5_000)), Ok(1));
-        assert_eq!(feed.store().head().unwrap().seq, 5);
+        assert_eq!(newest_seq(&feed), 5);
     }
 
     #[test]
@@ -205,10 +241,9 @@ mod tests {
         torn.pop();
         assert!(feed.take(&torn, at(0)).is_err());
         assert_eq!(taken(&feed), [(1, 1, true)], "what came whole was taken");
-        assert!(!feed.show(at(1)));
         begun(&mut feed, epoch(1), Outcome::Resumed, 2);
         feed.take(&frames(2)[1], at(2)).unwrap();
-        assert_eq!(feed.store().head().unwrap().seq, 2);
+        assert_eq!(newest_seq(&feed), 2);
     }
 
     #[test]

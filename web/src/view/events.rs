@@ -1,87 +1,139 @@
-//! What happened lately.
-
 use js_sys::Date;
-use leptos::prelude::*;
 
-use super::list::{Key, list};
-use super::{Heading, signals};
-use crate::state::{Events, Noted, count};
+use super::element::Node;
+use crate::plot::count;
+use crate::state::{Noted, Page, Place, SessionKey, Severity, View};
 
 /// The events that are listed.
-const LISTED_MAX: usize = 50;
+const LISTED_MAX: usize = 200;
+const LINE: &str = r#"<time data-part></time><a class="event-session" data-part></a><span class="event-source" data-part></span><span class="event-words" data-part></span>"#;
 
-/// The newest events, a line each.
-#[component]
-pub fn EventsSection() -> impl IntoView {
-    let signals = signals();
-    let lines =
-        signals.read(|store| store.events().newest().take(LISTED_MAX).map(|noted| Key::Event(noted.number)).collect());
-    let empty = signals.read(|store| store.events().newest().len() == 0);
-    let unknown = signals.read(|store| store.head().is_none() || store.events().newest().len() > 0);
-    view! {
-        <section id="events" aria-labelledby="events-title">
-            <Heading id="events-title" title="Events" />
-            <p class="empty" data-testid="no-events" hidden=unknown>
-                "Nothing has happened yet: no session began or ended, and none came into trouble."
-            </p>
-            <div class="events-scroll figures" role="region" aria-labelledby="events-title" tabindex="0" hidden=empty>
-                <ol class="events" role="list">
-                    {list(lines)}
-                </ol>
-            </div>
-            <p class="aside">{signals.read(|store| aside(store.events()))}</p>
-        </section>
-    }
+/// A list of events, newest first.
+#[derive(Debug)]
+pub(super) struct EventList {
+    list: Node,
+    lines: Vec<Line>,
+    none: Node,
+    told: Node,
+    aside: Node,
 }
 
-fn aside(events: &Events) -> String {
-    let older = (events.newest().len().saturating_sub(LISTED_MAX)) as u64 + events.let_go();
-    let mut told = Vec::new();
-    if older > 0 {
-        told.push(format!("Older events not listed: {}.", count(older)));
-    }
-    if events.dropped() > 0 {
-        told.push(format!("Events that the server had no room for: {}.", count(events.dropped())));
-    }
-    told.join(" ")
-}
-
-/// An event: when, to whom, what.
-#[component]
-pub fn EventLine(
-    /// Which one.
+#[derive(Debug)]
+struct Line {
+    node: Node,
+    parts: Vec<Node>,
     number: u64,
-) -> impl IntoView {
-    // An event does not change.
-    let noted = signals().event(number);
-    let session = noted.as_ref().map(Noted::session).unwrap_or_default();
-    let source = noted.as_ref().and_then(Noted::source).map(|source| source.to_string());
-    let severity = noted.as_ref().and_then(Noted::severity).map(|severity| severity.key().to_owned());
-    let key = noted.as_ref().map(|noted| noted.key().to_owned());
-    let words = noted.as_ref().map(Noted::words).unwrap_or_default();
-    let time = noted.map_or(0.0, |noted| noted.timestamp);
-    let moment = Date::new(&(time * 1_000.0).into());
-    let (name, of, from) = (session.clone(), session.clone(), source.clone());
-    view! {
-        <li data-testid="event" data-event=key data-session=name data-source=from data-severity=severity>
-            <time datetime=iso(&moment) title=String::from(moment.to_string())>
-                {time_of_day(&moment)}
-            </time>
-            <span class="event-session" title=session>
-                {of}
-            </span>
-            <span class="event-source">{source.unwrap_or_default()}</span>
-            <span class="event-words">{words}</span>
-        </li>
+}
+
+/// Which events are listed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) words: &'a str,
+    pub(super) session: Option<SessionKey>,
+}
+
+impl EventList {
+    pub(super) fn find(list: &str, none: &str, told: &str, aside: &str) -> Self {
+        Self {
+            list: Node::by_id(list),
+            lines: Vec::new(),
+            none: Node::by_id(none),
+            told: Node::by_id(told),
+            aside: Node::by_id(aside),
+        }
+    }
+
+    pub(super) fn paint(&mut self, view: &View<'_>, place: &Place, wanted: Wanted<'_>) {
+        let words = wanted.words.to_ascii_lowercase();
+        let fits = |noted: &&Noted| {
+            let of_session = wanted.session.is_none_or(|key| noted.key == Some(key));
+            of_session && noted.row <= view.row && (words.is_empty() || has_all(noted, &words))
+        };
+        let found: Vec<&Noted> = view.events.newest().filter(fits).collect();
+        self.none.show(found.is_empty());
+        self.list.show(!found.is_empty());
+        self.told.text(&[&count(found.len() as u64), " events"].concat());
+        self.aside.text(&unlisted_text(view, found.len()));
+        let shown = found.len().min(LISTED_MAX);
+        while self.lines.len() < shown {
+            let mut node = Node::made("li", "", &self.list);
+            node.set("data-testid", "event");
+            node.fill(LINE);
+            let parts = node.parts();
+            self.lines.push(Line { node, parts, number: 0 });
+        }
+        for (number, line) in self.lines.iter_mut().enumerate() {
+            let noted = found.get(number).filter(|_| number < shown);
+            line.node.show(noted.is_some());
+            noted.iter().for_each(|noted| line.paint(noted, place));
+        }
     }
 }
 
-fn iso(moment: &Date) -> String {
-    moment.to_iso_string().into()
+impl Line {
+    /// An event does not change, but a line can become another's.
+    fn paint(&mut self, noted: &Noted, place: &Place) {
+        if let Some(link) = self.parts.get_mut(1) {
+            let target = noted.key.map(|key| place.with(Page::Session(key)).fragment()).unwrap_or_default();
+            link.set("href", &target);
+        }
+        if self.number == noted.number {
+            return;
+        }
+        self.number = noted.number;
+        let session = noted.session();
+        let source = noted.source().map(|source| source.to_string()).unwrap_or_default();
+        self.node.set("data-event", noted.key());
+        self.node.set("data-session", &session);
+        self.node.set("data-severity", noted.severity().key());
+        let moment = Date::new(&(noted.timestamp * 1_000.0).into());
+        let texts = [time_of_day(noted.timestamp), session, source, severity_words(noted)];
+        self.parts.iter_mut().zip(&texts).for_each(|(part, text)| part.text(text));
+        if let Some(time) = self.parts.first_mut() {
+            time.set("datetime", &String::from(moment.to_iso_string()));
+        }
+    }
 }
 
-/// By the reader's own clock: `08:04:59`.
-fn time_of_day(moment: &Date) -> String {
-    let [hours, minutes, seconds] = [moment.get_hours(), moment.get_minutes(), moment.get_seconds()];
-    format!("{hours:02}:{minutes:02}:{seconds:02}")
+/// The severity is told by a word, too.
+fn severity_words(noted: &Noted) -> String {
+    let mark = match noted.severity() {
+        Severity::Well => "",
+        Severity::Caution => "Caution: ",
+        Severity::Alarm => "Alarm: ",
+    };
+    [mark, &noted.words()].concat()
+}
+
+fn has_all(noted: &Noted, words: &str) -> bool {
+    let source = noted.source().map(|source| source.to_string()).unwrap_or_default();
+    let mut text = [noted.session(), source, severity_words(noted)].join(" ");
+    text.make_ascii_lowercase();
+    words.split_ascii_whitespace().all(|word| text.contains(word))
+}
+
+fn unlisted_text(view: &View<'_>, found: usize) -> String {
+    let mut text = String::new();
+    let older = found.saturating_sub(LISTED_MAX) as u64 + view.events.let_go();
+    if older > 0 {
+        text = ["Older events not listed: ", &count(older), "."].concat();
+    }
+    if view.events.dropped() > 0 {
+        text += &[" Events that the server had no room for: ", &count(view.events.dropped()), "."].concat();
+    }
+    text
+}
+
+/// By the reader's own clock: `08:04:59`, of Unix seconds.
+pub(super) fn time_of_day(timestamp: f64) -> String {
+    let moment = Date::new(&(timestamp * 1_000.0).into());
+    let mut text = String::with_capacity(8);
+    for (place, part) in [moment.get_hours(), moment.get_minutes(), moment.get_seconds()].into_iter().enumerate() {
+        if place > 0 {
+            text.push(':');
+        }
+        text.push(char::from(b'0' + (part / 10) as u8));
+        text.push(char::from(b'0' + (part % 10) as u8));
+    }
+    text
 }

@@ -1,0 +1,107 @@
+use super::line::Scale;
+use super::list::{Area, Colour, DisplayList};
+
+/// A bucket of a histogram: what its values are above, what they are at most, and how many there are.
+pub type Bucket = (f32, f32, u32);
+
+/// The values of one tick.
+#[derive(Clone, Copy, Debug)]
+pub struct HeatColumn<'a> {
+    /// The tick, in Unix milliseconds.
+    pub at_ms: f64,
+    /// Its values.
+    pub buckets: &'a [Bucket],
+}
+
+/// Height of a heatmap's rows, in pixels.
+const ROW_PIXELS: f32 = 5.0;
+/// The narrowest column; ticks that are closer are put together.
+const COLUMN_PIXELS: f32 = 3.0;
+const STEPS: f32 = 8.0;
+
+/// Draws the values of each tick as a column, the darker the more of them lie at a height. Counts of a
+/// bucket are shared out over the rows it covers.
+pub(super) fn draw(list: &mut DisplayList, columns: &[HeatColumn<'_>], across: Scale, up: Scale, area: Area) {
+    let (left, top, width, height) = area;
+    let rows = (height / ROW_PIXELS).max(1.0) as usize;
+    let tick = (across.at(1_000.0) - across.at(0.0)).max(COLUMN_PIXELS);
+    let count = (width / tick).ceil().max(1.0) as usize;
+    let mut cells = vec![0.0_f32; rows * count];
+    for column in columns {
+        let place = ((across.at(column.at_ms) - left) / tick).ceil() - 1.0;
+        if !(0.0..count as f32).contains(&place) {
+            continue;
+        }
+        let begin = place as usize * rows;
+        for (low, high, held) in column.buckets {
+            // From above: the upper bound has the smaller row.
+            let from = (up.at(f64::from(*high)) - top) / ROW_PIXELS;
+            let to = (up.at(f64::from(*low)) - top) / ROW_PIXELS;
+            share(&mut cells[begin..begin + rows], from, to, *held as f32);
+        }
+    }
+    let most = cells.iter().fold(0.0, |most: f32, held| most.max(*held));
+    if most == 0.0 {
+        return;
+    }
+    let mut areas: [Vec<Area>; 9] = Default::default();
+    for (place, held) in cells.iter().enumerate().filter(|(_, held)| **held > 0.0) {
+        let step = (STEPS * (held / most).sqrt()).ceil().clamp(0.0, STEPS) as usize;
+        let (x, y) = (left + (place / rows) as f32 * tick, top + (place % rows) as f32 * ROW_PIXELS);
+        areas[step].push((x, y, (tick - 0.5).max(COLUMN_PIXELS - 0.5).min(left + width - x), ROW_PIXELS));
+    }
+    areas.iter().enumerate().for_each(|(step, areas)| list.rects(Colour::Heat(step as u8), 1.0, areas));
+}
+
+/// Adds a count to the rows from one height to another, to each by how much of it is covered.
+fn share(rows: &mut [f32], from: f32, to: f32, held: f32) {
+    let last = rows.len() as f32;
+    let (from, to) = (from.clamp(0.0, last), to.clamp(0.0, last));
+    let length = to - from;
+    if length < 0.01 {
+        let row = (from as usize).min(rows.len() - 1);
+        rows[row] += held;
+        return;
+    }
+    for (row, cell) in rows.iter_mut().enumerate().take(to.ceil() as usize).skip(from as usize) {
+        let covered = (to.min(row as f32 + 1.0) - from.max(row as f32)).max(0.0);
+        *cell += held * covered / length;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_shared_out_and_none_is_lost() {
+        let mut rows = [0.0; 4];
+        share(&mut rows, 0.5, 2.5, 8.0);
+        assert_eq!(rows, [2.0, 4.0, 2.0, 0.0]);
+        share(&mut rows, 3.2, 3.2, 1.0);
+        share(&mut rows, 9.0, 12.0, 5.0);
+        assert_eq!(rows, [2.0, 4.0, 2.0, 6.0]);
+    }
+
+    #[test]
+    fn ticks_that_are_too_close_are_put_together() {
+        let buckets = [(10.0, 20.0, 3), (0.0, 0.0, 1)];
+        let columns: Vec<HeatColumn<'_>> =
+            (1..=100).map(|tick| HeatColumn { at_ms: f64::from(tick) * 1_000.0, buckets: &buckets }).collect();
+        let across = Scale::new((0.0, 100_000.0), (0.0, 90.0));
+        let mut list = DisplayList::new(90.0, 50.0);
+        draw(&mut list, &columns, across, Scale::new((0.0, 50.0), (50.0, 0.0)), (0.0, 0.0, 90.0, 50.0));
+        let commands = list.commands();
+        assert_eq!(commands[3], 3.0);
+        let drawn: f32 = [6].into_iter().map(|at| commands[at]).sum();
+        assert!(drawn <= 90.0, "{drawn} rectangles of one step");
+    }
+
+    #[test]
+    fn nothing_is_drawn_of_nothing() {
+        let mut list = DisplayList::new(90.0, 50.0);
+        let scale = Scale::new((0.0, 1.0), (0.0, 90.0));
+        draw(&mut list, &[], scale, scale, (0.0, 0.0, 90.0, 50.0));
+        assert_eq!(list.commands().len(), 3);
+    }
+}

@@ -1,0 +1,172 @@
+/// How a domain lies on pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Scale {
+    from: f64,
+    pixels_each: f64,
+    pixel: f64,
+}
+
+impl Scale {
+    /// `from` lies at the pixel `first`, `to` at `last`.
+    pub(super) fn new((from, to): (f64, f64), (first, last): (f32, f32)) -> Self {
+        let length = if to == from { 1.0 } else { to - from };
+        Self { from, pixels_each: f64::from(last - first) / length, pixel: f64::from(first) }
+    }
+
+    pub(super) fn at(&self, value: f64) -> f32 {
+        (self.pixel + (value - self.from) * self.pixels_each) as f32
+    }
+
+    pub(super) fn back(&self, pixel: f32) -> f64 {
+        self.from + (f64::from(pixel) - self.pixel) / self.pixels_each
+    }
+}
+
+/// A line's points in pixels, x before y, and its lone points. A value that is not a number breaks the line,
+/// which is two NaN. Of the values in one pixel column the first, the smallest, the largest and the last are
+/// kept, so that no peak is lost.
+#[derive(Debug, Default)]
+pub(super) struct Polyline {
+    pub(super) points: Vec<f32>,
+    pub(super) lone: Vec<(f32, f32)>,
+    /// Points since the line was broken.
+    run: usize,
+}
+
+impl Polyline {
+    pub(super) fn of(x: &[f64], y: &[f64], across: Scale, up: Scale, is_stepped: bool) -> Self {
+        let mut line = Self { points: Vec::with_capacity(2 * x.len().min(4_096)), ..Self::default() };
+        let mut column = Column::default();
+        for (time, value) in x.iter().zip(y) {
+            if value.is_nan() {
+                column.flush(&mut line);
+                line.lift();
+                continue;
+            }
+            let (x, y) = (across.at(*time), up.at(*value));
+            if is_stepped && let [.., before] = line.points[..] && line.run > 0 && column.is_empty() {
+                line.put(x, before);
+            }
+            if !column.takes(x, y) {
+                column.flush(&mut line);
+                if is_stepped && let [.., before] = line.points[..] && line.run > 0 {
+                    line.put(x, before);
+                }
+                column = Column::of(x, y);
+            }
+        }
+        column.flush(&mut line);
+        line.lift();
+        line
+    }
+
+    fn put(&mut self, x: f32, y: f32) {
+        self.points.extend([x, y]);
+        self.run += 1;
+    }
+
+    fn lift(&mut self) {
+        if self.run == 1 {
+            let at = self.points.len() - 2;
+            self.lone.push((self.points[at], self.points[at + 1]));
+        }
+        if self.run > 0 {
+            self.points.extend([f32::NAN, f32::NAN]);
+        }
+        self.run = 0;
+    }
+
+    /// The stretches between breaks.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = &[f32]> {
+        self.points.split(|value| value.is_nan()).filter(|stretch| stretch.len() >= 4)
+    }
+}
+
+/// The values in one pixel column.
+#[derive(Clone, Copy, Debug, Default)]
+struct Column {
+    count: u32,
+    x: f32,
+    first: f32,
+    low: f32,
+    high: f32,
+    last: f32,
+}
+
+impl Column {
+    fn of(x: f32, y: f32) -> Self {
+        Self { count: 1, x, first: y, low: y, high: y, last: y }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn takes(&mut self, x: f32, y: f32) -> bool {
+        if self.count == 0 {
+            *self = Self::of(x, y);
+            return true;
+        }
+        let is_same = x.floor() == self.x.floor();
+        if is_same {
+            self.count += 1;
+            (self.low, self.high, self.last) = (self.low.min(y), self.high.max(y), y);
+        }
+        is_same
+    }
+
+    fn flush(&mut self, line: &mut Polyline) {
+        match self.count {
+            0 => {}
+            1 => line.put(self.x, self.first),
+            2 => [self.first, self.last].into_iter().for_each(|y| line.put(self.x, y)),
+            _ => [self.first, self.low, self.high, self.last].into_iter().for_each(|y| line.put(self.x, y)),
+        }
+        self.count = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(x: &[f64], y: &[f64], pixels: f32) -> Polyline {
+        let across = Scale::new((0.0, x.len() as f64), (0.0, pixels));
+        Polyline::of(x, y, across, Scale::new((0.0, 100.0), (100.0, 0.0)), false)
+    }
+
+    #[test]
+    fn a_scale_goes_both_ways() {
+        let scale = Scale::new((1_000.0, 2_000.0), (50.0, 150.0));
+        assert_eq!((scale.at(1_500.0), scale.back(100.0)), (100.0, 1_500.0));
+        assert!(Scale::new((1.0, 1.0), (0.0, 10.0)).at(1.0).is_finite());
+    }
+
+    #[test]
+    fn a_gap_breaks_the_line_and_a_lone_point_is_a_dot() {
+        let y = [0.0, 100.0, f64::NAN, 50.0, f64::NAN];
+        let line = line(&[0.0, 1.0, 2.0, 3.0, 4.0], &y, 50.0);
+        let stretches: Vec<&[f32]> = line.stretches().collect();
+        assert_eq!(stretches, [&[0.0, 100.0, 10.0, 0.0][..]]);
+        assert_eq!(line.lone, [(30.0, 50.0)]);
+    }
+
+    #[test]
+    fn peaks_are_kept_however_many_values_a_pixel_has() {
+        let x: Vec<f64> = (0..10_000).map(f64::from).collect();
+        let mut y = vec![10.0; 10_000];
+        (y[1_234], y[7_777]) = (100.0, 0.0);
+        let line = line(&x, &y, 100.0);
+        assert!(line.points.len() <= 2 * 4 * 100 + 2);
+        let heights = || line.points.iter().skip(1).step_by(2).copied();
+        assert_eq!((heights().fold(f32::MAX, f32::min), heights().fold(0.0, f32::max)), (0.0, 100.0));
+    }
+
+    #[test]
+    fn steps_hold_until_the_next_value() {
+        let across = Scale::new((0.0, 2.0), (0.0, 20.0));
+        let line = Polyline::of(&[0.0, 1.0, 2.0], &[0.0, 10.0, 0.0], across, Scale::new((0.0, 10.0), (10.0, 0.0)), true);
+        let points: Vec<&[f32]> = line.stretches().collect();
+        assert_eq!(points, [&[0.0, 10.0, 10.0, 10.0, 10.0, 0.0, 20.0, 0.0, 20.0, 10.0][..]]);
+    }
+}

@@ -1,0 +1,17 @@
+//! How figures become pictures and texts: axes, lines, heatmaps, what a pointer does to them. Plain Rust;
+//! what is drawn comes out as a [`DisplayList`].
+
+mod axis;
+mod chart;
+mod format;
+mod gesture;
+mod heat;
+mod line;
+mod list;
+
+pub use axis::{ValueAxis, time_ticks};
+pub use chart::{ChartView, Drawing, Gap, GapKind, PlotLine, PlotMark, sparkline};
+pub use format::{DASH, bytes, count, decimal, duration, exact, millis, percent, seconds, short};
+pub use gesture::{Action, Gesture, Key, Pointer};
+pub use heat::{Bucket, HeatColumn};
+pub use list::{Align, Area, Colour, DisplayList};

@@ -1,0 +1,442 @@
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use tachograph_core::wire::frame::State;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+
+use super::canvas;
+use super::cards::{Cards, Item, Paint};
+use super::chart_page::ChartPage;
+use super::element::Node;
+use super::events::{EventList, Wanted};
+use super::notices::{Notices, Status};
+use super::overview::{Attention, Crossed, Health};
+use super::session::SessionPage;
+use super::table::Table;
+use super::timebar::Timebar;
+use crate::plot::count;
+use crate::signals::Signals;
+use crate::state::{Board, Chart, Overall, Page, Place, Query, Subject, View};
+
+/// What one painting may spend on the past of charts, in milliseconds: less than what a frame of the
+/// screen leaves.
+const WORK_MS: f64 = 8.0;
+/// Families that have a card; of more, those that are searched for.
+const FAMILIES_MAX: usize = 400;
+/// Charts on the first page.
+const OVERVIEW_MAX: usize = 12;
+/// Families that tell most, where there are such.
+const TELLING: [&str; 6] = [
+    "inference_time_ms",
+    "processing_time_ms",
+    "audio_bytes_received",
+    "asr_chunks_processed",
+    "processing_lag_seconds",
+    "queue_depth",
+];
+/// Where the board is kept.
+pub(super) const BOARD_KEY: &str = "tachograph.board";
+
+/// Paints what is shown, once for all that changed since the screen was drawn last.
+#[derive(Clone)]
+pub struct Painter {
+    pub(super) signals: Signals,
+    pub(super) held: Rc<RefCell<Held>>,
+    is_asked: Rc<Cell<bool>>,
+}
+
+/// What is painted on, and what the reader does with it.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) screen: Option<Screen>,
+    /// The moment under the pointer, in Unix milliseconds.
+    pub(super) cursor_ms: Option<f64>,
+    /// A span that is being dragged out.
+    pub(super) dragged_ms: Option<(f64, f64)>,
+    /// When a playing moment was moved last.
+    pub(super) played_ms: Option<f64>,
+    /// The board that this browser keeps.
+    pub(super) board: Board,
+    /// Those of its charts that are beyond their threshold, by their texts.
+    crossed: Vec<(String, Crossed)>,
+    /// What was said last, and until when.
+    said: Option<(String, f64)>,
+    zone_minutes: i32,
+    /// The page that the address shows.
+    page_key: &'static str,
+}
+
+/// All that is painted.
+pub(super) struct Screen {
+    pages: Vec<(&'static str, Node)>,
+    health: Health,
+    timebar: Timebar,
+    notices: Notices,
+    overview: Cards,
+    attention: Attention,
+    pub(super) table: Table,
+    words: Vec<(&'static str, Node)>,
+    states: Vec<Node>,
+    session: SessionPage,
+    metrics: Cards,
+    metrics_told: Node,
+    metrics_none: Node,
+    metrics_aside: Node,
+    pub(super) chart: ChartPage,
+    events: EventList,
+    board: Cards,
+    board_none: Node,
+    board_name: Node,
+    board_aside: Node,
+    facts: Node,
+}
+
+impl Painter {
+    /// A painter that paints after whatever changes.
+    pub fn start(signals: Signals) -> Self {
+        let held = Held { zone_minutes: canvas::zone_minutes(), ..Held::default() };
+        let painter = Self { signals, held: Rc::new(RefCell::new(held)), is_asked: Rc::default() };
+        painter.held.borrow_mut().board = Board::read(&Query::parse(&canvas::kept(BOARD_KEY)));
+        let asked = painter.clone();
+        signals.on_change(move || asked.ask());
+        painter
+    }
+
+    /// Paints before the screen is drawn next.
+    pub(super) fn ask(&self) {
+        if self.is_asked.replace(true) {
+            return;
+        }
+        let painter = self.clone();
+        let paint = Closure::once_into_js(move || {
+            painter.is_asked.set(false);
+            painter.paint();
+        });
+        let Some(window) = web_sys::window() else { return };
+        // A page that is hidden is not drawn, and painted once it is seen again.
+        let _asked = window.request_animation_frame(paint.unchecked_ref());
+    }
+
+    /// Says something for a few seconds.
+    pub(super) fn say(&self, words: &str) {
+        self.held.borrow_mut().said = Some((words.into(), now_ms() + 6_000.0));
+        self.ask();
+    }
+
+    fn paint(&self) {
+        let begun = now_ms();
+        self.play(begun);
+        self.open_board();
+        let place = self.signals.place();
+        let is_busy = {
+            let mut held = self.held.borrow_mut();
+            if held.screen.is_none() {
+                held.screen = Some(Screen::find());
+            }
+            held.show_address(&place);
+            held.paint(self.signals, &place);
+            let is_busy = self.signals.with_desk(|desk| {
+                let has_time = || now_ms() - begun < WORK_MS;
+                let feed = desk.shown_mut();
+                feed.work(has_time) || feed.store().tracks().is_busy()
+            });
+            is_busy == Some(true) || held.played_ms.is_some() || held.said.is_some()
+        };
+        if is_busy {
+            self.ask();
+        }
+        self.signals.painted();
+    }
+
+    /// The page of chosen charts is, where the reader has not said which, the one that is kept.
+    fn open_board(&self) {
+        let place = self.signals.place();
+        let kept = self.held.borrow().board.clone();
+        if place.page == Page::Board(Board::default()) && !kept.charts.is_empty() {
+            self.signals.go(place.with(Page::Board(kept)));
+        }
+    }
+
+    /// Moves a playing moment on.
+    fn play(&self, now: f64) {
+        let Some(before) = self.held.borrow().played_ms else { return };
+        let mut place = self.signals.place();
+        let newest = self.signals.with_desk(|desk| desk.shown().store().ticks().extent_ms()).flatten();
+        let (Some(until), Some((_, newest))) = (place.span.until_ms, newest) else {
+            self.held.borrow_mut().played_ms = None;
+            return;
+        };
+        let moved = until + (now - before) as u64;
+        // Fractions of a millisecond wait until they are whole ones.
+        self.held.borrow_mut().played_ms = Some(before + (moved - until) as f64);
+        place.span.until_ms = Some(moved.min(newest));
+        if moved >= newest {
+            self.held.borrow_mut().played_ms = None;
+        }
+        self.signals.go(place);
+    }
+}
+
+/// The browser's monotonic clock.
+pub(super) fn now_ms() -> f64 {
+    web_sys::window().and_then(|window| window.performance()).map_or(0.0, |clock| clock.now())
+}
+
+impl Held {
+    /// Another page is a step of the browser's history, another span is not.
+    fn show_address(&mut self, place: &Place) {
+        let is_step = self.page_key != place.page.key() && !self.page_key.is_empty();
+        self.page_key = place.page.key();
+        canvas::show_address(&place.fragment(), is_step);
+    }
+
+    fn paint(&mut self, signals: Signals, place: &Place) {
+        let Self { screen: Some(screen), cursor_ms, dragged_ms, played_ms, board, crossed, said, zone_minutes, .. } =
+            self
+        else {
+            return;
+        };
+        screen.show_page(&place.page);
+        // Of the signals nothing can be read while the desk is worked on.
+        let status = Status { connection: signals.connection(), age: signals.staleness(), unreadable: signals.unreadable() };
+        signals.with_desk(|desk| {
+            let file = desk.file().map(|file| (file.name().to_owned(), file.bytes(), file.fault()));
+            let feed = desk.shown_mut();
+            feed.begin_painting();
+            screen.sync(&place.page, feed.last());
+            for subject in screen.wanted(&place.page) {
+                feed.want(&subject);
+            }
+            for chart in board.charts.iter().filter(|chart| chart.threshold.is_some()) {
+                feed.want(&chart.subject);
+            }
+            let view = feed.view(place.span);
+            watch(crossed, board, &view, place);
+            let told: Vec<Crossed> = crossed.iter().map(|(_, crossed)| crossed.clone()).collect();
+            screen.health.paint(&view, status.age, told.len());
+            screen.timebar.paint(&view, place, played_ms.is_some());
+            let words = said.as_ref().map(|(words, _)| words.as_str());
+            screen.notices.paint(&status, &view, file.as_ref(), words);
+            if said.as_ref().is_some_and(|(_, until)| now_ms() > *until) {
+                *said = None;
+            }
+            let paint = Paint::new(&view, place, *cursor_ms, *dragged_ms, *zone_minutes, status.age.is_some());
+            screen.paint_page(&view, place, &paint, &told);
+            screen.paint_facts(&view);
+        });
+    }
+}
+
+/// Looks which charts of the board went beyond their threshold, or came back.
+fn watch(crossed: &mut Vec<(String, Crossed)>, board: &Board, view: &View<'_>, place: &Place) {
+    let newest = view.ticks.newest();
+    let found = board.charts.iter().filter_map(|chart| {
+        let threshold = chart.threshold?;
+        let track = view.tracks.track(&chart.subject)?;
+        let figures = (0..track.lines().len()).filter_map(|line| view.tracks.value(track, line, newest));
+        let beyond = figures.into_iter().find(|figure| threshold.is_crossed(*figure))?;
+        let figure = crate::plot::short(beyond, track.unit());
+        let target = place.with(Page::Chart(chart.clone())).fragment();
+        Some((chart.text(), Crossed { title: title_of(chart), figure, target }))
+    });
+    let found: Vec<(String, Crossed)> = found.collect();
+    for (text, now) in &found {
+        if crossed.iter().all(|(held, _)| held != text) {
+            canvas::notify(&now.title, &["Beyond its threshold: ", &now.figure].concat());
+        }
+    }
+    *crossed = found;
+    let mark = if crossed.is_empty() { String::new() } else { ["(", &count(crossed.len() as u64), "!) "].concat() };
+    canvas::set_title(&[&mark, "Tachograph"].concat());
+}
+
+/// What a chart is called.
+pub(super) fn title_of(chart: &Chart) -> String {
+    match &chart.subject {
+        Subject::Family(family) => {
+            let only: Vec<String> = family.only.iter().map(|(name, value)| [name, "=", value].concat()).collect();
+            if only.is_empty() { family.name.clone() } else { [&family.name, " where ", &only.join(", ")].concat() }
+        }
+        Subject::Session(key, cell) => {
+            let title = super::session::CHARTS.iter().find(|(held, _)| held == cell).map_or(cell.name(), |(_, title)| title);
+            [title, ", session ", &key.id.to_string()].concat()
+        }
+        Subject::Overall(overall) => overall.title().0.into(),
+    }
+}
+
+impl Screen {
+    fn find() -> Self {
+        let named = |prefix: &str, key: &'static str| (key, Node::by_id(&[prefix, key].concat()));
+        let keys = ["overview", "sessions", "session", "metrics", "chart", "events", "board"];
+        let words = ["sessions-words", "metrics-words", "events-words"];
+        Self {
+            pages: keys.iter().map(|key| named("page-", key)).collect(),
+            health: Health::find(),
+            timebar: Timebar::find(),
+            notices: Notices::find(),
+            overview: Cards::find("overview-grid"),
+            attention: Attention::find(),
+            table: Table::find(),
+            words: words.iter().map(|key| named("", key)).collect(),
+            states: Node::by_id("sessions-states").parts(),
+            session: SessionPage::find(),
+            metrics: Cards::find("metrics-groups"),
+            metrics_told: Node::by_id("metrics-count"),
+            metrics_none: Node::by_id("metrics-none"),
+            metrics_aside: Node::by_id("metrics-aside"),
+            chart: ChartPage::find(),
+            events: EventList::find("events-list", "events-none", "events-count", "events-aside"),
+            board: Cards::find("board-grid"),
+            board_none: Node::by_id("board-none"),
+            board_name: Node::by_id("board-name"),
+            board_aside: Node::by_id("board-aside"),
+            facts: Node::by_id("footer-facts"),
+        }
+    }
+
+    fn show_page(&mut self, page: &Page) {
+        self.pages.iter_mut().for_each(|(key, node)| node.show(*key == page.key()));
+    }
+
+    /// Makes the cards that a page has.
+    fn sync(&mut self, page: &Page, newest: &State) {
+        match page {
+            Page::Overview => self.overview.sync(overview_items(newest)),
+            Page::Metrics { words } => {
+                let items = metrics_items(newest, words);
+                let held = items.iter().filter(|item| item.is_chart()).count();
+                let all = newest.schema().families().len();
+                let told = [&count(held as u64), " of ", &count(all as u64), " families"].concat();
+                self.metrics_told.text(&told);
+                self.metrics_none.show(held == 0 && all > 0);
+                self.metrics.sync(items);
+            }
+            Page::Session(key) => self.session.sync(*key),
+            Page::Chart(chart) => self.chart.sync(chart, newest),
+            Page::Board(board) => {
+                self.board_none.show(board.charts.is_empty());
+                canvas::set_text(self.board_name.element(), &board.name);
+                let chart = |chart: &Chart| Item::chart(chart.clone(), &title_of(chart), "").on_board();
+                self.board.sync(board.charts.iter().map(chart).collect());
+            }
+            Page::Sessions(_) | Page::Events { .. } => {}
+        }
+    }
+
+    /// The cards of a page.
+    pub(super) fn cards(&mut self, page: &Page) -> Option<&mut Cards> {
+        match page {
+            Page::Overview => Some(&mut self.overview),
+            Page::Metrics { .. } => Some(&mut self.metrics),
+            Page::Session(_) => Some(&mut self.session.cards),
+            Page::Chart(_) => Some(&mut self.chart.cards),
+            Page::Board(_) => Some(&mut self.board),
+            Page::Sessions(_) | Page::Events { .. } => None,
+        }
+    }
+
+    fn wanted(&mut self, page: &Page) -> Vec<Subject> {
+        self.cards(page).map(|cards| cards.wanted()).unwrap_or_default()
+    }
+
+    fn paint_page(&mut self, view: &View<'_>, place: &Place, paint: &Paint<'_>, crossed: &[Crossed]) {
+        if let Page::Sessions(listing) = &place.page {
+            for (button, key) in self.states.iter_mut().zip(["well", "caution", "alarm"]) {
+                button.set("aria-pressed", if listing.at_least.key() == key { "true" } else { "false" });
+            }
+        }
+        if let Page::Sessions(crate::state::Listing { words, .. }) | Page::Metrics { words } | Page::Events { words } =
+            &place.page
+            && let Some((_, input)) = self.words.iter().find(|(key, _)| key.starts_with(place.page.key()))
+        {
+            canvas::set_text(input.element(), words);
+        }
+        match &place.page {
+            Page::Overview => self.attention.paint(view, place, crossed),
+            Page::Sessions(listing) => self.table.paint(view, place, listing),
+            Page::Session(key) => self.session.paint(view, place, *key),
+            Page::Metrics { .. } => self.metrics_aside.text(&registry_text(view)),
+            Page::Chart(_) => self.chart.paint(paint),
+            Page::Events { words } => self.events.paint(view, place, Wanted { words, session: None }),
+            Page::Board(_) => self.board_aside.text(match crossed.len() {
+                0 => "",
+                _ => "A threshold is crossed.",
+            }),
+        }
+        if let Some(cards) = self.cards(&place.page) {
+            cards.paint(paint);
+        }
+    }
+
+    fn paint_facts(&mut self, view: &View<'_>) {
+        let ticks = view.ticks;
+        let restarts = u64::from(ticks.starts().saturating_sub(1));
+        let figures = [ticks.taken() as u64, view.skipped, restarts].map(count);
+        let version = ["Server ", view.version, ", page ", env!("CARGO_PKG_VERSION")].concat();
+        let [held, missing, seen] = &figures;
+        self.facts.text(&[held, " ticks held, ", missing, " not received, ", seen, " restarts seen · ", &version].concat());
+        let head = ticks.head(ticks.newest());
+        self.facts.set("data-seq", &head.map(|head| head.seq.to_string()).unwrap_or_default());
+        let epoch = ticks.row(ticks.newest()).map(|row| row.epoch.to_string()).unwrap_or_default();
+        self.facts.set("data-epoch", &epoch);
+        self.facts.set("data-held", &ticks.taken().to_string());
+        self.facts.set("data-missing", &view.skipped.to_string());
+        self.facts.set("data-restarts", &restarts.to_string());
+        self.facts.set("data-row", &view.row.to_string());
+    }
+}
+
+/// The most telling charts of what there is.
+fn overview_items(newest: &State) -> Vec<Item> {
+    let overall = Overall::ALL.map(|overall| Item::chart(Chart::of(Subject::Overall(overall)), overall.title().0, ""));
+    let families = newest.schema().families();
+    let find = |name: &str| families.iter().position(|family| family.descriptor.name() == name);
+    let telling: Vec<usize> = TELLING.iter().filter_map(|name| find(name)).collect();
+    let others = (0..families.len()).filter(|number| !telling.contains(number));
+    let is_own = |number: &usize| families.get(*number).is_some_and(|family| family.descriptor.name().starts_with("tacho"));
+    let chosen = telling.iter().copied().chain(others.filter(|number| !is_own(number)));
+    let chosen = chosen.filter_map(|number| families.get(number)).map(|family| {
+        let descriptor = &family.descriptor;
+        Item::chart(Chart::of_family(descriptor.name()), descriptor.name(), descriptor.help_text())
+    });
+    overall.into_iter().chain(chosen).take(OVERVIEW_MAX).collect()
+}
+
+/// All families that have these words, by name and under their prefixes.
+fn metrics_items(newest: &State, words: &str) -> Vec<Item> {
+    let words = words.to_ascii_lowercase();
+    let fits = |name: &str, help: &str| {
+        let text = [name, " ", help].concat().to_ascii_lowercase();
+        words.split_ascii_whitespace().all(|word| text.contains(word))
+    };
+    let mut found: Vec<_> = newest.schema().families().iter().map(|family| &*family.descriptor).collect();
+    found.retain(|descriptor| fits(descriptor.name(), descriptor.help_text()));
+    found.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+    let mut items = Vec::new();
+    let mut before = "";
+    for descriptor in found.into_iter().take(FAMILIES_MAX) {
+        let prefix = descriptor.name().split('_').next().unwrap_or_default();
+        if prefix != before {
+            items.push(Item::heading(prefix));
+            before = prefix;
+        }
+        items.push(Item::chart(Chart::of_family(descriptor.name()), descriptor.name(), descriptor.help_text()));
+    }
+    items
+}
+
+fn registry_text(view: &View<'_>) -> String {
+    let Some(state) = view.state else { return String::new() };
+    let totals = state.totals();
+    let series = count(state.extent().series() as u64);
+    let [refused, folded] = [totals.refused_values, totals.overflowed_series].map(count);
+    let held = crate::plot::bytes(totals.bytes_held as f64);
+    let took = crate::plot::millis(totals.snapshot_seconds * 1e3);
+    let parts = [
+        &series, " series hold ", &held, "; the snapshot took ", &took, ". Values refused for not being finite: ", &refused,
+        ". Series folded into overflow series: ", &folded, ".",
+    ];
+    parts.concat()
+}
