@@ -21,6 +21,8 @@ pub struct Signals {
     now: RwSignal<Moment>,
     unreadable: RwSignal<u64>,
     hurried: RwSignal<bool>,
+    /// A recording lies on top of the stream.
+    has_file: RwSignal<bool>,
 }
 
 impl Default for Signals {
@@ -33,6 +35,7 @@ impl Default for Signals {
             now: RwSignal::default(),
             unreadable: RwSignal::default(),
             hurried: RwSignal::default(),
+            has_file: RwSignal::default(),
         }
     }
 }
@@ -121,19 +124,21 @@ impl Signals {
         }
     }
 
-    /// Anything read from where the reader is.
-    pub fn at<T: Send + Sync + 'static>(self, read: impl Fn(&Place) -> T + Send + Sync + 'static) -> Signal<T> {
-        Signal::derive(move || self.place.with(&read))
-    }
-
     /// Where the connection stands.
     pub fn connection(self) -> Connection {
         self.connection.get_untracked()
     }
 
-    /// A text about the connection.
-    pub fn of_connection(self, read: fn(Connection) -> String) -> Signal<String> {
-        Signal::derive(move || read(self.connection.get()))
+    /// A recording is opened.
+    pub fn open_file(self, name: &str) {
+        self.with_desk(|desk| desk.open(name));
+        self.has_file.set(true);
+    }
+
+    /// The recording is closed.
+    pub fn close_file(self) {
+        self.with_desk(|desk| desk.close());
+        self.has_file.set(false);
     }
 
     /// Messages that could not be read.
@@ -149,8 +154,7 @@ impl Signals {
     /// How old the figures are, in whole seconds, while that is worth telling.
     pub fn staleness(self) -> Option<u64> {
         let age = self.desk.with_untracked(|desk| desk.live().store().age(self.now()));
-        let is_live = self.desk.with_untracked(|desk| desk.file().is_none());
-        (is_live && age > STALE_AFTER).then_some(age.as_secs())
+        (age > STALE_AFTER && !self.has_file.get_untracked()).then_some(age.as_secs())
     }
 
     /// The reader wants the next attempt now.

@@ -368,7 +368,8 @@ mod tests {
             server.write(&[], &mut out);
             feed.take(&out, at(tick)).unwrap();
         }
-        let of = |name: &str, reading, split| Subject::Family(FamilyReading { reading, split, ..FamilyReading::of(name) });
+        let of =
+            |name: &str, reading, split| Subject::Family(FamilyReading { reading, split, ..FamilyReading::of(name) });
         let mut newest = |subject: Subject| *line(&mut feed, &subject).last().unwrap();
         assert_eq!(newest(of("gauge", None, Split::Sum)), Some(5.0));
         assert_eq!(newest(of("gauge", None, Split::Max)), Some(3.0));
@@ -380,7 +381,8 @@ mod tests {
         assert!((p99 - 100.0).abs() < 1.0, "{p99}");
         let heat = of("times", None, Split::Auto);
         assert!(newest(heat.clone()).is_some());
-        let counts: Vec<u32> = feed.store().tracks().track(&heat).unwrap().heat().iter().map(|row| row.buckets[0].2).collect();
+        let counts: Vec<u32> =
+            feed.store().tracks().track(&heat).unwrap().heat().iter().map(|row| row.buckets[0].2).collect();
         assert_eq!(counts, [20, 30], "of the first tick it is not known what came in it");
         let only = FamilyReading { only: vec![("of".into(), "b".into())], ..FamilyReading::of("gauge") };
         assert_eq!(line(&mut feed, &Subject::Family(only)).last(), Some(&Some(3.0)));
@@ -413,7 +415,9 @@ mod tests {
             feed.want(&Chart::of_family(&format!("family_{number}")).subject);
         }
         feed.begin_painting();
-        let kept = (0..200).filter(|number| feed.store().tracks().track(&Chart::of_family(&format!("family_{number}")).subject).is_some());
+        let kept = (0..200).filter(|number| {
+            feed.store().tracks().track(&Chart::of_family(&format!("family_{number}")).subject).is_some()
+        });
         assert_eq!(kept.count(), 96);
     }
 

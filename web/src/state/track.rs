@@ -408,7 +408,8 @@ fn unit_for(kind: Kind, reading: Reading, unit: &str) -> String {
 
 /// Whether a series has all of the values that are asked for; an empty one is not asked for.
 fn counts(names: &[String], labels: &LabelValues, only: &[(String, String)]) -> bool {
-    let has = |name: &String, value: &String| names.iter().zip(labels.iter()).any(|(held, has)| held == name && has == value);
+    let has =
+        |name: &String, value: &String| names.iter().zip(labels.iter()).any(|(held, has)| held == name && has == value);
     only.iter().all(|(name, value)| value.is_empty() || has(name, value))
 }
 

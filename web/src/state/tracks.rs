@@ -87,8 +87,12 @@ impl Tracks {
             return;
         }
         self.numbers_given += 1;
-        let mut held =
-            Held { number: self.numbers_given, track: Track::new(subject.clone()), live: Run::default(), wanted: painting };
+        let mut held = Held {
+            number: self.numbers_given,
+            track: Track::new(subject.clone()),
+            live: Run::default(),
+            wanted: painting,
+        };
         // So that the next row has one before it.
         if let Some(at) = newest(ticks).filter(|_| state.head().seq > 0) {
             held.track.take(&mut held.live, at, state, &mut self.grid);

@@ -72,8 +72,8 @@ impl SessionPage {
                 let mut facts = vec![
                     ("Age", duration(session.age_seconds())),
                     ("Ticks sent", count(session.ticks_sent())),
-                    ("replaced", count(session.ticks_conflated())),
-                    ("missed", count(session.ticks_missed())),
+                    ("Ticks replaced", count(session.ticks_conflated())),
+                    ("Ticks missed", count(session.ticks_missed())),
                     ("Attempt", id(&identity.attempt_id)),
                     ("Connection", id(&identity.connection_id)),
                 ];
@@ -138,7 +138,9 @@ impl SessionPage {
 /// What a value says, a line a figure.
 fn flatten(name: &str, value: &serde_json::Value, out: &mut Vec<(String, String)>) {
     use serde_json::Value;
-    let inner = |key: &str| if name.is_empty() { key.replace('_', " ") } else { [name, " · ", &key.replace('_', " ")].concat() };
+    let inner = |key: &str| {
+        if name.is_empty() { key.replace('_', " ") } else { [name, " · ", &key.replace('_', " ")].concat() }
+    };
     match value {
         Value::Object(fields) => fields.iter().for_each(|(key, value)| flatten(&inner(key), value, out)),
         Value::Array(values) => {
