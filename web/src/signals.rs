@@ -11,7 +11,7 @@ use crate::state::{Connection, Place, STALE_AFTER};
 use crate::transport::{Desk, Listener};
 
 /// Handles to all signals of the page.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Signals {
     desk: RwSignal<Desk>,
     /// Counts what is new on the desk.
@@ -23,21 +23,6 @@ pub struct Signals {
     hurried: RwSignal<bool>,
     /// A recording lies on top of the stream.
     has_file: RwSignal<bool>,
-}
-
-impl Default for Signals {
-    fn default() -> Self {
-        Self {
-            desk: RwSignal::default(),
-            news: RwSignal::default(),
-            place: RwSignal::default(),
-            connection: RwSignal::default(),
-            now: RwSignal::default(),
-            unreadable: RwSignal::default(),
-            hurried: RwSignal::default(),
-            has_file: RwSignal::default(),
-        }
-    }
 }
 
 impl Listener for Signals {
@@ -137,7 +122,7 @@ impl Signals {
 
     /// The recording is closed.
     pub fn close_file(self) {
-        self.with_desk(|desk| desk.close());
+        self.with_desk(Desk::close);
         self.has_file.set(false);
     }
 

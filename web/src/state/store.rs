@@ -431,11 +431,15 @@ mod tests {
             let state = server.next(&sessions);
             store.take(Arrival::Newest(&state));
         }
-        let fills = |id| store.sparks().fills(id, 0).map(|fills| fills[SPARK_TICKS - 3..].to_vec());
+        let at = |row| (tag(store.epoch()), row);
+        let fills = |id| store.sparks().fills(at(3), id, 0).map(|fills| fills[SPARK_TICKS - 3..].to_vec());
         assert_eq!(fills(1), None);
         let two = fills(2).unwrap();
         assert_eq!((two[0], two[2]), (0.05, 0.5));
         assert!(fills(3).unwrap()[..2].iter().all(|fill| fill.is_nan()));
+        let earlier = store.sparks().fills(at(1), 2, 0).unwrap();
+        assert_eq!(earlier[SPARK_TICKS - 1], 0.05, "as it was when the reader looks back");
+        assert_eq!(store.sparks().fills((1, 3), 2, 0), None, "another start's session of the same number");
     }
 
     #[test]

@@ -132,6 +132,10 @@ impl Track {
         grid.get(self.lines.get(line)?.block, 0, row)
     }
 
+    pub(super) fn values(&self, line: usize, first: u64, last: u64, grid: &Grid) -> Vec<f64> {
+        self.lines.get(line).map(|line| grid.copy(line.block, first, last)).unwrap_or_default()
+    }
+
     pub(super) fn remove(self, grid: &mut Grid) {
         self.lines.iter().for_each(|line| grid.remove(line.block));
     }

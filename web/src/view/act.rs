@@ -16,7 +16,7 @@ use crate::signals::Signals;
 use crate::state::{
     BOARD_MAX, Board, Chart, Listing, Page, Place, Query, Severity, Span, Threshold, WINDOWS, parse_number,
 };
-use crate::transport::PIECE_BYTES;
+use crate::transport::{Desk, PIECE_BYTES};
 
 const THEME_KEY: &str = "tachograph.theme";
 /// The shortest and the longest span, in seconds.
@@ -129,7 +129,7 @@ impl Reader {
             }),
             "sort" => self.list(|listing| *listing = ordered(listing, object)),
             "menu" | "help" => {
-                document().and_then(|page| page.get_element_by_id(verb)).iter().for_each(canvas::open_dialog)
+                document().and_then(|page| page.get_element_by_id(verb)).iter().for_each(canvas::open_dialog);
             }
             "close" => canvas::close_dialogs(),
             "theme" => self.theme(object),
@@ -339,7 +339,7 @@ impl Reader {
             "events-words" => self.go_to(Page::Events { words: value }),
             "board-name" => self.board(|board| board.name = value),
             "scrub" => self.scrub(&value),
-            "file" if event.type_() == "change" => self.open(canvas::file_of(event)),
+            "file" if event.type_() == "change" => self.open(&canvas::file_of(event)),
             id if id.starts_with("chart-") => self.change_chart(id, &value),
             _ => {}
         }
@@ -372,11 +372,11 @@ impl Reader {
 
     fn drop(&self, event: &Event) {
         event.prevent_default();
-        self.open(canvas::file_of(event));
+        self.open(&canvas::file_of(event));
     }
 
     /// Opens a recording or a board, by the file's name.
-    fn open(&self, file: JsValue) {
+    fn open(&self, file: &JsValue) {
         if !file.is_truthy() {
             return;
         }
@@ -398,13 +398,13 @@ impl Reader {
         let end = Closure::once_into_js(move |text: String| ended.opened(&text));
         let piece = piece.into_js_value();
         let (begin, piece, end) = (begin.unchecked_ref(), piece.unchecked_ref(), end.unchecked_ref());
-        canvas::read_file(&file, PIECE_BYTES as u32, begin, piece, end);
+        canvas::read_file(file, PIECE_BYTES as u32, begin, piece, end);
     }
 
     /// A file was read to its end; a board's text with it.
     fn opened(&self, text: &str) {
         if text.is_empty() {
-            self.signals.with_desk(|desk| desk.end());
+            self.signals.with_desk(Desk::end);
             self.signals.notify();
             return;
         }
@@ -430,7 +430,10 @@ impl Reader {
         let kind = event.type_();
         let Some(pointer) = event.dyn_ref::<PointerEvent>() else {
             // A double click is a mouse event.
-            return if kind == "dblclick" { self.gesture(&target, Input::DoubleClick) } else { () };
+            if kind == "dblclick" {
+                self.gesture(&target, Input::DoubleClick);
+            }
+            return;
         };
         let (x, y) = (pointer.offset_x() as f32, pointer.offset_y() as f32);
         let touch = pointer.pointer_type() != "mouse";

@@ -160,8 +160,13 @@ impl<'a> Paint<'a> {
 
     /// What a line of a track shows, a figure a row; NaN where there is none.
     pub(super) fn figures(&self, track: &Track, line: usize) -> Vec<f64> {
-        let figure = |row: &u64| self.view.tracks.value(track, line, *row).unwrap_or(f64::NAN);
-        self.rows.iter().map(figure).collect()
+        let (Some(first), Some(last)) = (self.rows.first(), self.rows.last()) else { return Vec::new() };
+        let figures = self.view.tracks.values(track, line, *first, *last);
+        if figures.len() == self.rows.len() {
+            return figures;
+        }
+        // Without the rows that were not received.
+        self.rows.iter().map(|row| figures.get((row - first) as usize).copied().unwrap_or(f64::NAN)).collect()
     }
 
     fn heat<'t>(&self, track: &'t Track) -> Vec<HeatColumn<'t>> {

@@ -116,7 +116,7 @@ impl Attention {
             let source = row.source.as_ref().map(|source| source.source().to_string()).unwrap_or_default();
             let name = [name_of(row.session.identity()), " · ", &source].concat();
             let words = row.trouble.map_or("", |trouble| trouble.words()).to_owned();
-            let since = view.events.since(key, view.row).map(|moment| super::events::time_of_day(moment));
+            let since = view.events.since(key, view.row).map(super::events::time_of_day);
             let since = since.map(|time| ["since ", &time].concat()).unwrap_or_default();
             (name, place.with(Page::Session(key)).fragment(), words, since, row.severity())
         });

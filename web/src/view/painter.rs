@@ -1,6 +1,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use tachograph_core::registry::Descriptor;
 use tachograph_core::wire::frame::State;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
@@ -412,7 +413,8 @@ fn overview_items(newest: &State) -> Vec<Item> {
     overall.into_iter().chain(chosen).take(OVERVIEW_MAX).collect()
 }
 
-/// All families that have these words, by name and under their prefixes.
+/// All families that have these words, by name and under their prefixes; those that have one for themselves
+/// at the end.
 fn metrics_items(newest: &State, words: &str) -> Vec<Item> {
     let words = words.to_ascii_lowercase();
     let fits = |name: &str, help: &str| {
@@ -422,16 +424,24 @@ fn metrics_items(newest: &State, words: &str) -> Vec<Item> {
     let mut found: Vec<_> = newest.schema().families().iter().map(|family| &*family.descriptor).collect();
     found.retain(|descriptor| fits(descriptor.name(), descriptor.help_text()));
     found.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+    found.truncate(FAMILIES_MAX);
+    let prefix = |descriptor: &Descriptor| descriptor.name().split('_').next().unwrap_or_default().to_owned();
+    let prefixes: Vec<String> = found.iter().map(|descriptor| prefix(descriptor)).collect();
+    let is_lone = |place: usize| {
+        let is_same = |other: Option<usize>| other.and_then(|other| prefixes.get(other)) == prefixes.get(place);
+        !is_same(place.checked_sub(1)) && !is_same(Some(place + 1))
+    };
     let mut items = Vec::new();
-    let mut before = "";
-    for descriptor in found.into_iter().take(FAMILIES_MAX) {
-        let prefix = descriptor.name().split('_').next().unwrap_or_default();
-        if prefix != before {
-            items.push(Item::heading(prefix));
-            before = prefix;
+    let mut add = |place: usize, group: &str| {
+        let heading = Item::heading(group);
+        if items.iter().rev().find(|item: &&Item| !item.is_chart()) != Some(&heading) {
+            items.push(heading);
         }
+        let descriptor = found[place];
         items.push(Item::chart(Chart::of_family(descriptor.name()), descriptor.name(), descriptor.help_text()));
-    }
+    };
+    (0..found.len()).filter(|place| !is_lone(*place)).for_each(|place| add(place, &prefixes[place]));
+    (0..found.len()).filter(|place| is_lone(*place)).for_each(|place| add(place, "others"));
     items
 }
 

@@ -1,5 +1,5 @@
 use tachograph_core::wire::SessionPhase;
-use tachograph_core::wire::frame::Cell;
+use tachograph_core::wire::frame::{Cell, SessionView};
 
 use super::cards::{Cards, Item};
 use super::element::Node;
@@ -90,7 +90,7 @@ impl SessionPage {
             }
         };
         self.paint_facts(&facts);
-        let trouble = session.iter().flat_map(|session| session.sources()).filter_map(|source| worst(&source));
+        let trouble = session.iter().flat_map(SessionView::sources).filter_map(|source| worst(&source));
         let trouble = trouble.max_by_key(|trouble| trouble.severity());
         let (words, severity) = match (&session, trouble) {
             (None, _) if view.state.is_none() => ("no frame of this moment", Severity::Well),

@@ -263,7 +263,7 @@ impl Row {
         let Some(canvas) = self.parts.get(3) else { return };
         let source = content.source.as_ref().map(SourceView::source);
         let place = content.session.sources().position(|held| Some(held.source()) == source);
-        let fills = place.and_then(|place| view.sparks.fills(content.session.id(), place as u32));
+        let fills = place.and_then(|place| view.sparks.fills((view.tag, view.row), content.session.id(), place as u32));
         let fills = fills.unwrap_or([f32::NAN; SPARK_TICKS]);
         super::canvas::paint_spark(canvas, &fills);
     }
