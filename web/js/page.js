@@ -88,7 +88,9 @@ export const address = () => location.hash;
 export const base = () => location.href.split("#")[0];
 
 export function showAddress(fragment, isStep) {
-  if (location.hash !== fragment) history[isStep ? "pushState" : "replaceState"](null, "", fragment);
+  if (location.hash === fragment) return;
+  history[isStep ? "pushState" : "replaceState"](null, "", fragment);
+  if (isStep) scrollTo(0, 0);
 }
 
 export function setTheme(theme) {

@@ -11,7 +11,7 @@ use crate::state::{Connection, Place, STALE_AFTER};
 use crate::transport::{Desk, Listener};
 
 /// Handles to all signals of the page.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Signals {
     desk: RwSignal<Desk>,
     /// Counts what is new on the desk.
@@ -21,20 +21,8 @@ pub struct Signals {
     now: RwSignal<Moment>,
     unreadable: RwSignal<u64>,
     hurried: RwSignal<bool>,
-}
-
-impl Default for Signals {
-    fn default() -> Self {
-        Self {
-            desk: RwSignal::default(),
-            news: RwSignal::default(),
-            place: RwSignal::default(),
-            connection: RwSignal::default(),
-            now: RwSignal::default(),
-            unreadable: RwSignal::default(),
-            hurried: RwSignal::default(),
-        }
-    }
+    /// A recording lies on top of the stream.
+    has_file: RwSignal<bool>,
 }
 
 impl Listener for Signals {
@@ -121,19 +109,21 @@ impl Signals {
         }
     }
 
-    /// Anything read from where the reader is.
-    pub fn at<T: Send + Sync + 'static>(self, read: impl Fn(&Place) -> T + Send + Sync + 'static) -> Signal<T> {
-        Signal::derive(move || self.place.with(&read))
-    }
-
     /// Where the connection stands.
     pub fn connection(self) -> Connection {
         self.connection.get_untracked()
     }
 
-    /// A text about the connection.
-    pub fn of_connection(self, read: fn(Connection) -> String) -> Signal<String> {
-        Signal::derive(move || read(self.connection.get()))
+    /// A recording is opened.
+    pub fn open_file(self, name: &str) {
+        self.with_desk(|desk| desk.open(name));
+        self.has_file.set(true);
+    }
+
+    /// The recording is closed.
+    pub fn close_file(self) {
+        self.with_desk(Desk::close);
+        self.has_file.set(false);
     }
 
     /// Messages that could not be read.
@@ -149,8 +139,7 @@ impl Signals {
     /// How old the figures are, in whole seconds, while that is worth telling.
     pub fn staleness(self) -> Option<u64> {
         let age = self.desk.with_untracked(|desk| desk.live().store().age(self.now()));
-        let is_live = self.desk.with_untracked(|desk| desk.file().is_none());
-        (is_live && age > STALE_AFTER).then_some(age.as_secs())
+        (age > STALE_AFTER && !self.has_file.get_untracked()).then_some(age.as_secs())
     }
 
     /// The reader wants the next attempt now.

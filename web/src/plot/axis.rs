@@ -52,7 +52,10 @@ impl ValueAxis {
 
     fn unit_of_last(&self) -> Option<&str> {
         let (_, label) = self.ticks.last()?;
-        Some(label.trim_start_matches(|letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '-' | '\u{202f}')))
+        Some(
+            label
+                .trim_start_matches(|letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '-' | '\u{202f}')),
+        )
     }
 }
 
@@ -62,7 +65,11 @@ fn round_up(value: f64) -> f64 {
     while decade * 10.0 < value && decade < 1e300 {
         decade *= 10.0;
     }
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * decade).find(|step| *step >= value * 0.999_999).unwrap_or(decade * 10.0)
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|step| step * decade)
+        .find(|step| *step >= value * 0.999_999)
+        .unwrap_or(decade * 10.0)
 }
 
 fn decimals_of(step: f64) -> u32 {
@@ -162,7 +169,10 @@ mod tests {
     fn times_are_round_by_the_readers_clock() {
         // 2025-11-25 00:59:55 UTC.
         let from = 1_764_032_395_000.0;
-        assert_eq!(labels(&time_ticks(from, from + 60_000.0, 0, 400.0)), ["01:00:00", "01:00:15", "01:00:30", "01:00:45"]);
+        assert_eq!(
+            labels(&time_ticks(from, from + 60_000.0, 0, 400.0)),
+            ["01:00:00", "01:00:15", "01:00:30", "01:00:45"]
+        );
         let half = time_ticks(from, from + 3_600_000.0, 330, 300.0);
         assert_eq!(labels(&half), ["06:30", "07:00"]);
         let night = time_ticks(from, from + 3_600_000.0, -60, 400.0);

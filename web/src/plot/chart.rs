@@ -8,6 +8,9 @@ const LEFT: f32 = 62.0;
 const RIGHT: f32 = 8.0;
 const TOP: f32 = 10.0;
 const BELOW: f32 = 18.0;
+/// Room of a mark, and how many have a line down the plot.
+const MARK_PIXELS: f32 = 9.0;
+const MARK_LINES_MAX: usize = 16;
 
 /// A chart's size and the span that it shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -109,7 +112,7 @@ impl ChartView {
     /// The moment at a pixel from the left, inside of the span.
     pub fn moment(&self, x: f32) -> f64 {
         let (left, _, width, _) = self.area();
-        self.across().back(x.clamp(left, left + width))
+        self.across().back(x.max(left).min(left + width))
     }
 
     /// Milliseconds that a pixel stands for.
@@ -178,11 +181,13 @@ fn draw_line(list: &mut DisplayList, line: &PlotLine<'_>, is_over_heat: bool, ac
             }
         }
     }
-    if is_over_heat {
+    // Where ticks are close a thick line would be a stain.
+    let is_dense = across.at(1_000.0) - across.at(0.0) < 2.0;
+    if is_over_heat && !is_dense {
         // A ground of its own, so that it can be told from the heatmap below.
         list.stroke(Colour::Heat(0), 3.5, false, &drawn.points);
     }
-    list.stroke(line.colour, 1.6, line.is_dashed, &drawn.points);
+    list.stroke(line.colour, if is_dense { 1.0 } else { 1.6 }, line.is_dashed, &drawn.points);
     drawn.lone.iter().for_each(|(x, y)| list.dot(line.colour, *x, *y, 1.8));
 }
 
@@ -207,19 +212,29 @@ fn draw_gaps(list: &mut DisplayList, gaps: &[Gap], across: Scale, (left, top, wi
     }
 }
 
+/// Of marks that would lie on each other the worst shows; where there are many, without their lines.
 fn draw_marks(list: &mut DisplayList, marks: &[PlotMark], across: Scale, (left, top, width, height): Area) {
+    let mut signs: Vec<Option<(f32, u8)>> = vec![None; (width / MARK_PIXELS) as usize + 1];
     for mark in marks {
         let x = across.at(mark.at_ms);
-        if !(left..=left + width).contains(&x) {
-            continue;
+        let sign = signs.get_mut(((x - left) / MARK_PIXELS) as usize).filter(|_| (left..=left + width).contains(&x));
+        if let Some(sign) = sign
+            && sign.is_none_or(|(_, severity)| severity < mark.severity)
+        {
+            *sign = Some((x, mark.severity));
         }
-        let colour = match mark.severity {
+    }
+    let has_lines = signs.iter().flatten().count() <= MARK_LINES_MAX;
+    for (x, severity) in signs.into_iter().flatten() {
+        let colour = match severity {
             0 => Colour::Good,
             1 => Colour::Caution,
             _ => Colour::Alarm,
         };
-        list.stroke(colour, 1.0, true, &[x, top, x, top + height]);
-        list.glyph(colour, mark.severity.min(2), x, top - 4.0);
+        if has_lines {
+            list.stroke(colour, 1.0, true, &[x, top, x, top + height]);
+        }
+        list.glyph(colour, severity.min(2), x, top - 4.0);
     }
 }
 
@@ -240,6 +255,38 @@ fn draw_cursor(list: &mut DisplayList, lines: &[PlotLine<'_>], at: f64, across: 
             list.dot(line.colour, across.at(*time), up.at(*value), 3.0);
         }
     }
+}
+
+/// The whole time that is held, as a strip: where there are no figures, and what happened.
+pub fn timeline(
+    (width, height): (f32, f32),
+    (from_ms, until_ms): (f64, f64),
+    gaps: &[Gap],
+    marks: &[PlotMark],
+) -> DisplayList {
+    let mut list = DisplayList::new(width, height);
+    let across = Scale::new((from_ms, until_ms), (0.0, width));
+    let mut worst = vec![0_u8; width as usize + 1];
+    for mark in marks {
+        if let Some(held) = worst.get_mut(across.at(mark.at_ms) as usize) {
+            *held = mark.severity.max(*held);
+        }
+    }
+    for (severity, colour, share) in [(1, Colour::Caution, 0.2), (2, Colour::Alarm, 0.3)] {
+        let at = worst.iter().enumerate().filter(|(_, held)| **held == severity);
+        let tall = height * share;
+        let areas: Vec<Area> = at.map(|(x, _)| (x as f32, height - tall, 2.0, tall)).collect();
+        list.rects(colour, 1.0, &areas);
+    }
+    for gap in gaps {
+        let (from, to) = (across.at(gap.from_ms), across.at(gap.to_ms).max(across.at(gap.from_ms) + 2.0));
+        match gap.kind {
+            GapKind::Restart => list.rects(Colour::Ink, 1.0, &[(to - 1.0, 0.0, 2.0, height)]),
+            GapKind::NotReceived => list.hatch(Colour::Caution, 4.0, (from, 0.0, to - from, height)),
+            GapKind::Missed | GapKind::Stale => list.hatch(Colour::Alarm, 6.0, (from, 0.0, to - from, height)),
+        }
+    }
+    list
 }
 
 /// A small line of the last values, the newest at the right, broken where there are none; `top` is at its
@@ -266,7 +313,16 @@ mod tests {
         ChartView { width: 370.0, height: 128.0, from_ms: 100_000.0, until_ms: 160_000.0, zone_minutes: 0 };
 
     fn nothing(axis: &ValueAxis) -> Drawing<'_> {
-        Drawing { axis, lines: &[], heat: &[], marks: &[], gaps: &[], thresholds: &[], cursor_ms: None, dragged_ms: None }
+        Drawing {
+            axis,
+            lines: &[],
+            heat: &[],
+            marks: &[],
+            gaps: &[],
+            thresholds: &[],
+            cursor_ms: None,
+            dragged_ms: None,
+        }
     }
 
     fn axis() -> ValueAxis {

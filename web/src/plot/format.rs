@@ -90,12 +90,15 @@ fn with_unit(mut text: String, unit: &str) -> String {
 /// With as many decimals as its size makes worth reading: `2`, `0.42`, `31.5`, `812`.
 fn plain(value: f64) -> String {
     let size = value.abs();
-    decimal(value, match () {
-        () if size >= 99.95 || value == value.round() => 0,
-        () if size >= 9.995 => 1,
-        () if size >= 0.01 => 2,
-        () => 4,
-    })
+    decimal(
+        value,
+        match () {
+            () if size >= 99.95 || value == value.round() => 0,
+            () if size >= 9.995 => 1,
+            () if size >= 0.01 => 2,
+            () => 4,
+        },
+    )
 }
 
 /// The steps of a unit: from which size on which name holds, and by what it is divided.
@@ -121,7 +124,11 @@ pub(super) fn step_of(size: f64, unit: &str) -> (f64, String) {
     let smallest = if is_small && size > 0.0 { held.last() } else { held.iter().find(|(from, _)| *from == 1.0) };
     let (divisor, name) = found.or(smallest).or(held.last()).copied().unwrap_or((1.0, ""));
     let is_known = !matches!(base, "") && held.last().is_none_or(|(_, name)| name.is_empty());
-    let own = if is_known { [name, if name.is_empty() { "" } else { " " }, base, each].concat() } else { [name, each].concat() };
+    let own = if is_known {
+        [name, if name.is_empty() { "" } else { " " }, base, each].concat()
+    } else {
+        [name, each].concat()
+    };
     (divisor, own)
 }
 
@@ -205,16 +212,40 @@ mod tests {
     #[test]
     fn units_follow_size() {
         let told = [
-            short(42.34, "ms"), short(1812.4, "ms"), short(0.25, "ms"), short(640.0, "bytes"), short(64_000.0, "bytes/s"),
-            short(0.426, "ratio"), short(3.2, "/s"), short(1.2e7, ""), short(12.0, "frames"), short(0.0, "ms"), short(75.0, "s"),
-            short(2.5e6, "requests/s"), short(0.0, "ratio"),
+            short(42.34, "ms"),
+            short(1812.4, "ms"),
+            short(0.25, "ms"),
+            short(640.0, "bytes"),
+            short(64_000.0, "bytes/s"),
+            short(0.426, "ratio"),
+            short(3.2, "/s"),
+            short(1.2e7, ""),
+            short(12.0, "frames"),
+            short(0.0, "ms"),
+            short(75.0, "s"),
+            short(2.5e6, "requests/s"),
+            short(0.0, "ratio"),
         ];
         let expected = [
-            "42.3 ms", "1.81 s", "250 µs", "640 B", "64 kB/s", "42.6 %", "3.20/s", "12 M", "12 frames", "0 ms", "1.25 min",
-            "2.50 M requests/s", "0 %",
+            "42.3 ms",
+            "1.81 s",
+            "250 µs",
+            "640 B",
+            "64 kB/s",
+            "42.6 %",
+            "3.20/s",
+            "12 M",
+            "12 frames",
+            "0 ms",
+            "1.25 min",
+            "2.50 M requests/s",
+            "0 %",
         ];
         assert_eq!(told.map(|text| spaced(&text)), expected);
-        assert_eq!([millis(42.34), millis(1812.4), millis(12_300.0)].map(|text| spaced(&text)), ["42.3 ms", "1 812 ms", "12.3 s"]);
+        assert_eq!(
+            [millis(42.34), millis(1812.4), millis(12_300.0)].map(|text| spaced(&text)),
+            ["42.3 ms", "1 812 ms", "12.3 s"]
+        );
     }
 
     #[test]

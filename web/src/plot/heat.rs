@@ -56,7 +56,7 @@ pub(super) fn draw(list: &mut DisplayList, columns: &[HeatColumn<'_>], across: S
 /// Adds a count to the rows from one height to another, to each by how much of it is covered.
 fn share(rows: &mut [f32], from: f32, to: f32, held: f32) {
     let last = rows.len() as f32;
-    let (from, to) = (from.clamp(0.0, last), to.clamp(0.0, last));
+    let (from, to) = (from.max(0.0).min(last), to.max(0.0).min(last));
     let length = to - from;
     if length < 0.01 {
         let row = (from as usize).min(rows.len() - 1);

@@ -44,12 +44,19 @@ impl Polyline {
                 continue;
             }
             let (x, y) = (across.at(*time), up.at(*value));
-            if is_stepped && let [.., before] = line.points[..] && line.run > 0 && column.is_empty() {
+            if is_stepped
+                && let [.., before] = line.points[..]
+                && line.run > 0
+                && column.is_empty()
+            {
                 line.put(x, before);
             }
             if !column.takes(x, y) {
                 column.flush(&mut line);
-                if is_stepped && let [.., before] = line.points[..] && line.run > 0 {
+                if is_stepped
+                    && let [.., before] = line.points[..]
+                    && line.run > 0
+                {
                     line.put(x, before);
                 }
                 column = Column::of(x, y);
@@ -165,7 +172,8 @@ mod tests {
     #[test]
     fn steps_hold_until_the_next_value() {
         let across = Scale::new((0.0, 2.0), (0.0, 20.0));
-        let line = Polyline::of(&[0.0, 1.0, 2.0], &[0.0, 10.0, 0.0], across, Scale::new((0.0, 10.0), (10.0, 0.0)), true);
+        let line =
+            Polyline::of(&[0.0, 1.0, 2.0], &[0.0, 10.0, 0.0], across, Scale::new((0.0, 10.0), (10.0, 0.0)), true);
         let points: Vec<&[f32]> = line.stretches().collect();
         assert_eq!(points, [&[0.0, 10.0, 10.0, 10.0, 10.0, 0.0, 20.0, 0.0, 20.0, 10.0][..]]);
     }

@@ -187,7 +187,8 @@ mod tests {
         let names: Vec<&str> = script[begin..].split(';').next().unwrap().split('"').skip(1).step_by(2).collect();
         let named = |colour: Colour| names.get(colour.number() as usize).copied();
         let expected = ["ink", "muted", "line", "accent", "good", "caution", "alarm"];
-        let base = [Colour::Ink, Colour::Muted, Colour::Line, Colour::Accent, Colour::Good, Colour::Caution, Colour::Alarm];
+        let base =
+            [Colour::Ink, Colour::Muted, Colour::Line, Colour::Accent, Colour::Good, Colour::Caution, Colour::Alarm];
         assert_eq!(base.map(named), expected.map(Some));
         assert_eq!([named(Colour::Series(0)), named(Colour::Series(11))], [Some("c0"), Some("c11")]);
         assert_eq!([named(Colour::Heat(0)), named(Colour::Heat(8))], [Some("h0"), Some("h8")]);

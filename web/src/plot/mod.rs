@@ -10,7 +10,7 @@ mod line;
 mod list;
 
 pub use axis::{ValueAxis, time_ticks};
-pub use chart::{ChartView, Drawing, Gap, GapKind, PlotLine, PlotMark, sparkline};
+pub use chart::{ChartView, Drawing, Gap, GapKind, PlotLine, PlotMark, sparkline, timeline};
 pub use format::{DASH, bytes, count, decimal, duration, exact, millis, percent, seconds, short};
 pub use gesture::{Action, Gesture, Key, Pointer};
 pub use heat::{Bucket, HeatColumn};

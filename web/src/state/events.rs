@@ -71,9 +71,9 @@ impl Events {
     }
 
     /// When a session came into the trouble that it is in, in Unix seconds: its first event that was no good
-    /// news after the last that was.
-    pub fn since(&self, key: SessionKey) -> Option<f64> {
-        let told = self.held.iter().rev().filter(|noted| noted.key == Some(key));
+    /// news after the last that was, up to a row.
+    pub fn since(&self, key: SessionKey, row: u64) -> Option<f64> {
+        let told = self.held.iter().rev().filter(|noted| noted.key == Some(key) && noted.row <= row);
         told.take_while(|noted| noted.severity() > Severity::Well).last().map(|noted| noted.timestamp)
     }
 

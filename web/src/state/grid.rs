@@ -107,6 +107,22 @@ impl Grid {
         (!value.is_nan()).then_some(value)
     }
 
+    /// What a block's first column holds from one row to another, a value a row; NaN where there is none.
+    pub(super) fn copy(&self, place: usize, first: u64, last: u64) -> Vec<f64> {
+        let mut values = vec![f64::NAN; (last + 1).saturating_sub(first) as usize];
+        let held = self.held();
+        let (begin, end) = (first.max(held.start), (last + 1).min(held.end));
+        let Some(block) = self.blocks.get(place).filter(|block| block.width > 0 && begin < end) else { return values };
+        // The ring's end lies between them at most once.
+        let ring = &block.cells[..self.rows];
+        let (from, count) = (self.slot(begin), (end - begin) as usize);
+        let straight = count.min(self.rows - from);
+        let out = &mut values[(begin - first) as usize..];
+        out[..straight].copy_from_slice(&ring[from..from + straight]);
+        out[straight..count].copy_from_slice(&ring[..count - straight]);
+        values
+    }
+
     fn held(&self) -> Range<u64> {
         (self.newest + 1).saturating_sub(self.rows as u64)..self.newest + 1
     }
@@ -158,6 +174,16 @@ mod tests {
     fn the_newest_rows_are_held() {
         let (grid, place) = counted(3, 1_000, 5);
         assert_eq!(column(&grid, place), [None, None, Some(3.0), Some(4.0), Some(5.0)]);
+    }
+
+    #[test]
+    fn a_stretch_is_copied_as_it_is_read_one_by_one() {
+        let (grid, place) = counted(7, 1_000, 17);
+        for (first, last) in [(1, 17), (9, 20), (11, 17), (14, 15), (17, 17), (1, 3), (5, 4)] {
+            let told: Vec<Option<f64>> = (first..=last).map(|row| grid.get(place, 0, row)).collect();
+            let copied = grid.copy(place, first, last).into_iter().map(|value| (!value.is_nan()).then_some(value));
+            assert_eq!(copied.collect::<Vec<_>>(), told, "{first} to {last}");
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::survey::{Listing, Order};
 use tachograph_core::wire::frame::Cell;
 
 /// The spans that can be chosen with one key, in seconds, and what they are called.
-pub const WINDOWS: [(u32, &str); 5] = [(60, "1 min"), (300, "5 min"), (900, "15 min"), (1_800, "30 min"), (3_600, "1 h")];
+pub const WINDOWS: [(u32, &str); 5] =
+    [(60, "1 min"), (300, "5 min"), (900, "15 min"), (1_800, "30 min"), (3_600, "1 h")];
 const WINDOW_DEFAULT: u32 = 300;
 /// Charts that can be chosen for one page.
 pub const BOARD_MAX: usize = 48;

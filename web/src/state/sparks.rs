@@ -61,13 +61,16 @@ impl Sparks {
         self.held = held;
     }
 
-    /// The shares of a source's queue that were full, oldest first; NaN where that is not known.
-    pub fn fills(&self, session: u64, place: u32) -> Option<[f32; SPARK_TICKS]> {
+    /// The shares of a source's queue that were full in the ticks up to a row of a start, oldest first; NaN
+    /// where that is not known any more.
+    pub fn fills(&self, (tag, row): (u32, u64), session: u64, place: u32) -> Option<[f32; SPARK_TICKS]> {
         let found = self.held.binary_search_by_key(&(session, place), |spark| (spark.session, spark.place)).ok()?;
-        let spark = self.held.get(found)?;
+        let spark = self.held.get(found).filter(|_| tag == self.tag)?;
         let mut fills = [f32::NAN; SPARK_TICKS];
         for (ago, fill) in fills.iter_mut().rev().enumerate() {
-            let Some(row) = self.newest.checked_sub(ago as u64) else { break };
+            let Some(row) = row.checked_sub(ago as u64).filter(|row| row + SPARK_TICKS as u64 > self.newest) else {
+                break;
+            };
             let step = spark.steps[slot(row)];
             if step != NOTHING {
                 *fill = f32::from(step) / STEPS as f32;

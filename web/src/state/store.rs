@@ -368,7 +368,8 @@ mod tests {
             server.write(&[], &mut out);
             feed.take(&out, at(tick)).unwrap();
         }
-        let of = |name: &str, reading, split| Subject::Family(FamilyReading { reading, split, ..FamilyReading::of(name) });
+        let of =
+            |name: &str, reading, split| Subject::Family(FamilyReading { reading, split, ..FamilyReading::of(name) });
         let mut newest = |subject: Subject| *line(&mut feed, &subject).last().unwrap();
         assert_eq!(newest(of("gauge", None, Split::Sum)), Some(5.0));
         assert_eq!(newest(of("gauge", None, Split::Max)), Some(3.0));
@@ -380,7 +381,8 @@ mod tests {
         assert!((p99 - 100.0).abs() < 1.0, "{p99}");
         let heat = of("times", None, Split::Auto);
         assert!(newest(heat.clone()).is_some());
-        let counts: Vec<u32> = feed.store().tracks().track(&heat).unwrap().heat().iter().map(|row| row.buckets[0].2).collect();
+        let counts: Vec<u32> =
+            feed.store().tracks().track(&heat).unwrap().heat().iter().map(|row| row.buckets[0].2).collect();
         assert_eq!(counts, [20, 30], "of the first tick it is not known what came in it");
         let only = FamilyReading { only: vec![("of".into(), "b".into())], ..FamilyReading::of("gauge") };
         assert_eq!(line(&mut feed, &Subject::Family(only)).last(), Some(&Some(3.0)));
@@ -413,7 +415,9 @@ mod tests {
             feed.want(&Chart::of_family(&format!("family_{number}")).subject);
         }
         feed.begin_painting();
-        let kept = (0..200).filter(|number| feed.store().tracks().track(&Chart::of_family(&format!("family_{number}")).subject).is_some());
+        let kept = (0..200).filter(|number| {
+            feed.store().tracks().track(&Chart::of_family(&format!("family_{number}")).subject).is_some()
+        });
         assert_eq!(kept.count(), 96);
     }
 
@@ -427,11 +431,15 @@ mod tests {
             let state = server.next(&sessions);
             store.take(Arrival::Newest(&state));
         }
-        let fills = |id| store.sparks().fills(id, 0).map(|fills| fills[SPARK_TICKS - 3..].to_vec());
+        let at = |row| (tag(store.epoch()), row);
+        let fills = |id| store.sparks().fills(at(3), id, 0).map(|fills| fills[SPARK_TICKS - 3..].to_vec());
         assert_eq!(fills(1), None);
         let two = fills(2).unwrap();
         assert_eq!((two[0], two[2]), (0.05, 0.5));
         assert!(fills(3).unwrap()[..2].iter().all(|fill| fill.is_nan()));
+        let earlier = store.sparks().fills(at(1), 2, 0).unwrap();
+        assert_eq!(earlier[SPARK_TICKS - 1], 0.05, "as it was when the reader looks back");
+        assert_eq!(store.sparks().fills((1, 3), 2, 0), None, "another start's session of the same number");
     }
 
     #[test]

@@ -114,11 +114,13 @@ impl Ticks {
         oldest
     }
 
-    /// The times of the oldest and the newest row that were received, in Unix milliseconds.
+    /// The times of the oldest and the newest row that were received, in Unix milliseconds; the other way
+    /// round where the server's clock was set back.
     pub fn extent_ms(&self) -> Option<(u64, u64)> {
         let mut received = self.rows.iter().flatten();
-        let oldest = received.next()?;
-        Some((oldest.wall_ms, received.next_back().unwrap_or(oldest).wall_ms))
+        let oldest = received.next()?.wall_ms;
+        let newest = received.next_back().map_or(oldest, |head| head.wall_ms);
+        Some((oldest.min(newest), oldest.max(newest)))
     }
 
     /// Rows whose frame was received.

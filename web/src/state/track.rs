@@ -132,6 +132,10 @@ impl Track {
         grid.get(self.lines.get(line)?.block, 0, row)
     }
 
+    pub(super) fn values(&self, line: usize, first: u64, last: u64, grid: &Grid) -> Vec<f64> {
+        self.lines.get(line).map(|line| grid.copy(line.block, first, last)).unwrap_or_default()
+    }
+
     pub(super) fn remove(self, grid: &mut Grid) {
         self.lines.iter().for_each(|line| grid.remove(line.block));
     }
@@ -408,7 +412,8 @@ fn unit_for(kind: Kind, reading: Reading, unit: &str) -> String {
 
 /// Whether a series has all of the values that are asked for; an empty one is not asked for.
 fn counts(names: &[String], labels: &LabelValues, only: &[(String, String)]) -> bool {
-    let has = |name: &String, value: &String| names.iter().zip(labels.iter()).any(|(held, has)| held == name && has == value);
+    let has =
+        |name: &String, value: &String| names.iter().zip(labels.iter()).any(|(held, has)| held == name && has == value);
     only.iter().all(|(name, value)| value.is_empty() || has(name, value))
 }
 

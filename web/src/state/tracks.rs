@@ -69,6 +69,11 @@ impl Tracks {
         track.value(line, row, &self.grid)
     }
 
+    /// What a line of a track shows from one row to another, a value a row; NaN where there is none.
+    pub fn values(&self, track: &Track, line: usize, first: u64, last: u64) -> Vec<f64> {
+        track.values(line, first, last, &self.grid)
+    }
+
     /// A painting begins; what is not wanted in it can be let go.
     pub fn begin_painting(&mut self) {
         self.painting += 1;
@@ -87,8 +92,12 @@ impl Tracks {
             return;
         }
         self.numbers_given += 1;
-        let mut held =
-            Held { number: self.numbers_given, track: Track::new(subject.clone()), live: Run::default(), wanted: painting };
+        let mut held = Held {
+            number: self.numbers_given,
+            track: Track::new(subject.clone()),
+            live: Run::default(),
+            wanted: painting,
+        };
         // So that the next row has one before it.
         if let Some(at) = newest(ticks).filter(|_| state.head().seq > 0) {
             held.track.take(&mut held.live, at, state, &mut self.grid);

@@ -14,9 +14,9 @@ use super::{Painter, canvas, timebar};
 use crate::plot::{Action, Key, Pointer};
 use crate::signals::Signals;
 use crate::state::{
-    Board, BOARD_MAX, Chart, Listing, Page, Place, Query, Severity, Span, Threshold, WINDOWS, parse_number,
+    BOARD_MAX, Board, Chart, Listing, Page, Place, Query, Severity, Span, Threshold, WINDOWS, parse_number,
 };
-use crate::transport::PIECE_BYTES;
+use crate::transport::{Desk, PIECE_BYTES};
 
 const THEME_KEY: &str = "tachograph.theme";
 /// The shortest and the longest span, in seconds.
@@ -39,7 +39,8 @@ pub(super) fn listen(signals: Signals, painter: Painter) {
         let options = web_sys::AddEventListenerOptions::new();
         options.set_passive(passive);
         options.set_capture(matches!(kind, "scroll" | "contentvisibilityautostatechange"));
-        let _always_ok = document.add_event_listener_with_callback_and_add_event_listener_options(kind, function, &options);
+        let _always_ok =
+            document.add_event_listener_with_callback_and_add_event_listener_options(kind, function, &options);
         listener.forget();
     };
     on("click", true, Reader::click);
@@ -127,11 +128,13 @@ impl Reader {
                 }
             }),
             "sort" => self.list(|listing| *listing = ordered(listing, object)),
-            "menu" | "help" => document().and_then(|page| page.get_element_by_id(verb)).iter().for_each(canvas::open_dialog),
+            "menu" | "help" => {
+                document().and_then(|page| page.get_element_by_id(verb)).iter().for_each(canvas::open_dialog);
+            }
             "close" => canvas::close_dialogs(),
             "theme" => self.theme(object),
             "close-file" => {
-                self.signals.with_desk(|desk| desk.close());
+                self.signals.close_file();
                 self.live();
             }
             "pin" => self.pin(object),
@@ -212,7 +215,11 @@ impl Reader {
     fn zoom_step(&self, is_longer: bool) {
         let seconds = self.signals.place().span.seconds;
         let mut windows = WINDOWS.iter().map(|(window, _)| *window);
-        let next = if is_longer { windows.find(|window| *window > seconds) } else { windows.rfind(|window| *window < seconds) };
+        let next = if is_longer {
+            windows.find(|window| *window > seconds)
+        } else {
+            windows.rfind(|window| *window < seconds)
+        };
         next.into_iter().for_each(|next| self.change(|place| place.span.seconds = next));
     }
 
@@ -272,14 +279,22 @@ impl Reader {
     fn keep_board(&self, words: &str) {
         let text = self.painter.held.borrow().board.text();
         let is_kept = canvas::keep(BOARD_KEY, &text);
-        self.painter.say(if is_kept { words } else { "This browser does not let the page keep the board. Copy its link instead." });
+        self.painter.say(if is_kept {
+            words
+        } else {
+            "This browser does not let the page keep the board. Copy its link instead."
+        });
     }
 
     fn share(&self) {
         let text = [&canvas::address_base(), self.signals.place().fragment().as_str()].concat();
         let painter = self.painter.clone();
         let done = Closure::once_into_js(move |is_done: JsValue| {
-            painter.say(if is_done.is_truthy() { "The link is copied." } else { "Copy the address from the browser's own bar: it is this view's link." });
+            painter.say(if is_done.is_truthy() {
+                "The link is copied."
+            } else {
+                "Copy the address from the browser's own bar: it is this view's link."
+            });
         });
         canvas::copy(&text, done.unchecked_ref());
     }
@@ -308,7 +323,9 @@ impl Reader {
             let Some((canvas, name)) = screen.cards(&place.page).and_then(|cards| cards.picture()) else { return };
             return canvas::save_picture(canvas, &name);
         }
-        let text = self.signals.with_desk(|desk| screen.chart.export(&desk.shown_mut().view(place.span), &place, kind == "csv"));
+        let text = self
+            .signals
+            .with_desk(|desk| screen.chart.export(&desk.shown_mut().view(place.span), &place, kind == "csv"));
         let (name, media) = if kind == "csv" { ("chart.csv", "text/csv") } else { ("chart.json", "application/json") };
         canvas::download(name, media, text.unwrap_or_default().as_bytes());
     }
@@ -322,7 +339,7 @@ impl Reader {
             "events-words" => self.go_to(Page::Events { words: value }),
             "board-name" => self.board(|board| board.name = value),
             "scrub" => self.scrub(&value),
-            "file" if event.type_() == "change" => self.open(canvas::file_of(event)),
+            "file" if event.type_() == "change" => self.open(&canvas::file_of(event)),
             id if id.starts_with("chart-") => self.change_chart(id, &value),
             _ => {}
         }
@@ -331,7 +348,8 @@ impl Reader {
     fn scrub(&self, value: &str) {
         let position = parse_number(value).unwrap_or_default();
         let place = self.signals.place();
-        let moment = self.signals.with_desk(|desk| timebar::moment(&desk.shown_mut().view(place.span), position)).flatten();
+        let moment =
+            self.signals.with_desk(|desk| timebar::moment(&desk.shown_mut().view(place.span), position)).flatten();
         self.painter.held.borrow_mut().played_ms = None;
         self.change(|place| place.span.until_ms = moment);
     }
@@ -340,7 +358,8 @@ impl Reader {
         let mut place = self.signals.place();
         let Page::Chart(chart) = &mut place.page else { return };
         if matches!(id, "chart-limit" | "chart-side") {
-            let field = |id: &str| document().and_then(|page| page.get_element_by_id(id)).map(|field| canvas::value_of(&field));
+            let field =
+                |id: &str| document().and_then(|page| page.get_element_by_id(id)).map(|field| canvas::value_of(&field));
             let limit = parse_number(&field("chart-limit").unwrap_or_default());
             let side = field("chart-side").unwrap_or_default();
             chart.threshold =
@@ -353,11 +372,11 @@ impl Reader {
 
     fn drop(&self, event: &Event) {
         event.prevent_default();
-        self.open(canvas::file_of(event));
+        self.open(&canvas::file_of(event));
     }
 
     /// Opens a recording or a board, by the file's name.
-    fn open(&self, file: JsValue) {
+    fn open(&self, file: &JsValue) {
         if !file.is_truthy() {
             return;
         }
@@ -366,7 +385,7 @@ impl Reader {
         let begin = Closure::once_into_js(move |name: String| {
             let is_board = name.ends_with(".tachoboard");
             if !is_board {
-                opened.signals.with_desk(|desk| desk.open(&name));
+                opened.signals.open_file(&name);
                 opened.live();
             }
             !is_board
@@ -379,13 +398,13 @@ impl Reader {
         let end = Closure::once_into_js(move |text: String| ended.opened(&text));
         let piece = piece.into_js_value();
         let (begin, piece, end) = (begin.unchecked_ref(), piece.unchecked_ref(), end.unchecked_ref());
-        canvas::read_file(&file, PIECE_BYTES as u32, begin, piece, end);
+        canvas::read_file(file, PIECE_BYTES as u32, begin, piece, end);
     }
 
     /// A file was read to its end; a board's text with it.
     fn opened(&self, text: &str) {
         if text.is_empty() {
-            self.signals.with_desk(|desk| desk.end());
+            self.signals.with_desk(Desk::end);
             self.signals.notify();
             return;
         }
@@ -411,19 +430,25 @@ impl Reader {
         let kind = event.type_();
         let Some(pointer) = event.dyn_ref::<PointerEvent>() else {
             // A double click is a mouse event.
-            return if kind == "dblclick" { self.gesture(&target, Input::DoubleClick) } else { () };
+            if kind == "dblclick" {
+                self.gesture(&target, Input::DoubleClick);
+            }
+            return;
         };
         let (x, y) = (pointer.offset_x() as f32, pointer.offset_y() as f32);
         let touch = pointer.pointer_type() != "mouse";
         let moves_span = pointer.shift_key() || pointer.button() == 1;
         let pointer = Pointer { id: pointer.pointer_id(), x, y, is_touch: touch, moves_span };
-        self.gesture(&target, match kind.as_str() {
-            "pointerdown" => Input::Down(pointer),
-            "pointermove" => Input::Move(pointer),
-            "pointerup" => Input::Up(pointer),
-            "pointercancel" => Input::Cancel(pointer),
-            _ => Input::Leave,
-        });
+        self.gesture(
+            &target,
+            match kind.as_str() {
+                "pointerdown" => Input::Down(pointer),
+                "pointermove" => Input::Move(pointer),
+                "pointerup" => Input::Up(pointer),
+                "pointercancel" => Input::Cancel(pointer),
+                _ => Input::Leave,
+            },
+        );
     }
 
     fn wheel(&self, event: &Event) {
@@ -494,10 +519,8 @@ impl Reader {
     }
 
     fn plot_key(&self, target: &Element, name: &str, shift: bool) -> bool {
-        let is_known = matches!(
-            name,
-            "ArrowLeft" | "ArrowRight" | "Home" | "End" | "+" | "=" | "-" | "0" | "Enter" | "Escape"
-        );
+        let is_known =
+            matches!(name, "ArrowLeft" | "ArrowRight" | "Home" | "End" | "+" | "=" | "-" | "0" | "Enter" | "Escape");
         if is_known {
             self.gesture(target, Input::Key(Key { name: name.into(), shift }));
         }

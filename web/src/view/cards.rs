@@ -1,13 +1,17 @@
+use core::ops::Range;
+
 use web_sys::Element;
 
 use super::canvas;
 use super::element::Node;
 use super::painter::title_of;
 use crate::plot::{
-    Action, ChartView, Colour, DASH, Drawing, Gap, GapKind, Gesture, HeatColumn, Key, PlotLine, PlotMark, Pointer, ValueAxis,
-    count, exact, short,
+    Action, ChartView, Colour, DASH, Drawing, Gap, GapKind, Gesture, HeatColumn, Key, PlotLine, PlotMark, Pointer,
+    ValueAxis, count, exact, short,
 };
-use crate::state::{Chart, LINES_MAX, Line, Mark, Overall, Page, Place, Reading, SessionKey, Subject, Threshold, Track, View};
+use crate::state::{
+    Chart, LINES_MAX, Line, Mark, Noted, Overall, Page, Place, Reading, SessionKey, Subject, Threshold, Track, View,
+};
 
 const CARD: &str = r#"<header><h3><a data-part></a></h3><span class="now" data-part></span><button type="button" class="small" data-part></button></header><canvas class="plot" tabindex="0" role="img" data-part></canvas><p class="legend" data-part></p>"#;
 /// A chart's height on a card and by itself, in CSS pixels.
@@ -116,38 +120,29 @@ impl<'a> Paint<'a> {
             (None, None) => ticks.extent_ms().map_or(0.0, |(_, newest)| newest as f64),
         };
         let from_ms = until_ms - f64::from(place.span.seconds) * 1_000.0;
-        let (mut rows, mut times, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
-        let mut before: Option<f64> = None;
-        let mut missing = false;
         // A tick more on both sides, so that lines go on to the edges.
         let begin = ticks.row_at((from_ms - 1_500.0).max(0.0) as u64).unwrap_or(1);
+        let (mut rows, mut times) = (Vec::new(), Vec::new());
         for row in begin..=ticks.newest() {
-            let Some(head) = ticks.head(row) else {
-                missing = true;
-                continue;
-            };
+            let Some(head) = ticks.head(row) else { continue };
             let at = head.wall_ms as f64;
             if at > until_ms + 1_500.0 && row > view.row {
                 break;
             }
-            if let Some(from_ms) = before {
-                let gap = |kind| Gap { from_ms, to_ms: at, kind };
-                match ticks.mark(row) {
-                    Mark::Restart => gaps.push(gap(GapKind::Restart)),
-                    _ if missing => gaps.push(gap(GapKind::NotReceived)),
-                    Mark::Missed(_) => gaps.push(gap(GapKind::Missed)),
-                    _ => {}
-                }
-            }
-            missing = false;
-            before = Some(at);
             rows.push(row);
             times.push(at);
         }
-        if let Some(from_ms) = before.filter(|_| is_stale && place.span.until_ms.is_none()) {
+        let mut gaps = gaps_of(view, begin, rows.last().copied().unwrap_or(begin));
+        if let Some(from_ms) = times.last().copied().filter(|_| is_stale && place.span.until_ms.is_none()) {
             gaps.push(Gap { from_ms, to_ms: until_ms, kind: GapKind::Stale });
         }
         Self { view, place, rows, times, from_ms, until_ms, gaps, cursor_ms, dragged_ms, zone_minutes }
+    }
+
+    /// The places of the rows inside of the span.
+    pub(super) fn inside(&self) -> Range<usize> {
+        let begin = self.times.partition_point(|time| *time < self.from_ms);
+        begin..self.times.partition_point(|time| *time <= self.until_ms).max(begin)
     }
 
     /// The place of the row whose figures are told: the one under the pointer, else the newest shown.
@@ -165,8 +160,13 @@ impl<'a> Paint<'a> {
 
     /// What a line of a track shows, a figure a row; NaN where there is none.
     pub(super) fn figures(&self, track: &Track, line: usize) -> Vec<f64> {
-        let figure = |row: &u64| self.view.tracks.value(track, line, *row).unwrap_or(f64::NAN);
-        self.rows.iter().map(figure).collect()
+        let (Some(first), Some(last)) = (self.rows.first(), self.rows.last()) else { return Vec::new() };
+        let figures = self.view.tracks.values(track, line, *first, *last);
+        if figures.len() == self.rows.len() {
+            return figures;
+        }
+        // Without the rows that were not received.
+        self.rows.iter().map(|row| figures.get((row - first) as usize).copied().unwrap_or(f64::NAN)).collect()
     }
 
     fn heat<'t>(&self, track: &'t Track) -> Vec<HeatColumn<'t>> {
@@ -189,8 +189,38 @@ impl<'a> Paint<'a> {
             _ => key.is_none(),
         };
         let of_chart = events.filter(|noted| fits(noted.key)).take(MARKS_MAX);
-        of_chart.map(|noted| PlotMark { at_ms: noted.timestamp * 1_000.0, severity: noted.severity() as u8 }).collect()
+        of_chart.map(mark_of).collect()
     }
+}
+
+/// Where there are no figures between two rows.
+pub(super) fn gaps_of(view: &View<'_>, first: u64, last: u64) -> Vec<Gap> {
+    let ticks = view.ticks;
+    let mut gaps = Vec::new();
+    let (mut before, mut is_missing) = (None, false);
+    for row in first..=last {
+        let Some(head) = ticks.head(row) else {
+            is_missing = true;
+            continue;
+        };
+        let to_ms = head.wall_ms as f64;
+        let kind = match ticks.mark(row) {
+            Mark::Restart => Some(GapKind::Restart),
+            _ if is_missing => Some(GapKind::NotReceived),
+            Mark::Missed(_) => Some(GapKind::Missed),
+            _ => None,
+        };
+        if let (Some(from_ms), Some(kind)) = (before, kind) {
+            gaps.push(Gap { from_ms, to_ms, kind });
+        }
+        (before, is_missing) = (Some(to_ms), false);
+    }
+    gaps
+}
+
+/// An event as a mark.
+pub(super) fn mark_of(noted: &Noted) -> PlotMark {
+    PlotMark { at_ms: noted.timestamp * 1_000.0, severity: noted.severity() as u8 }
 }
 
 impl Cards {
@@ -216,7 +246,9 @@ impl Cards {
                 Item::Chart { chart, title, help, is_on_board } => {
                     let held = before.iter().position(|card| card.chart.subject == chart.subject);
                     let card = held.map(|place| before.swap_remove(place));
-                    let Some(mut card) = card.or_else(|| Card::made(chart, &self.grid, self.is_large)) else { continue };
+                    let Some(mut card) = card.or_else(|| Card::made(chart, &self.grid, self.is_large)) else {
+                        continue;
+                    };
                     // One that stays moves behind what was placed before it.
                     self.grid.take(&card.node);
                     card.name(chart, title, help, *is_on_board);
@@ -334,7 +366,13 @@ impl Card {
             heat: &heat,
             marks: &marks,
             gaps: &paint.gaps,
-            thresholds: self.chart.threshold.as_ref().map(|threshold| &threshold.limit).map(std::slice::from_ref).unwrap_or_default(),
+            thresholds: self
+                .chart
+                .threshold
+                .as_ref()
+                .map(|threshold| &threshold.limit)
+                .map(std::slice::from_ref)
+                .unwrap_or_default(),
             cursor_ms: paint.cursor_ms,
             dragged_ms: paint.dragged_ms,
         };
@@ -347,10 +385,13 @@ impl Card {
     fn tell(&mut self, track: &Track, figures: &[Vec<f64>], told: Option<usize>) {
         let unit = track.unit();
         let figure = |line: usize| told.and_then(|place| figures.get(line)?.get(place).copied());
-        let text = |line: usize| figure(line).filter(|figure| !figure.is_nan()).map_or(DASH.into(), |figure| short(figure, unit));
-        let is_crossed = self.chart.threshold.is_some_and(|threshold| {
-            (0..figures.len()).filter_map(figure).any(|figure| threshold.is_crossed(figure))
-        });
+        let text = |line: usize| {
+            figure(line).filter(|figure| !figure.is_nan()).map_or(DASH.into(), |figure| short(figure, unit))
+        };
+        let is_crossed = self
+            .chart
+            .threshold
+            .is_some_and(|threshold| (0..figures.len()).filter_map(figure).any(|figure| threshold.is_crossed(figure)));
         self.node.set("data-crossed", if is_crossed { "true" } else { "false" });
         let single = track.lines().len() == 1;
         let newest = if single { text(0) } else { String::new() };
@@ -364,7 +405,9 @@ impl Card {
             words.push("no figures in this span".into());
         }
         self.canvas.set("aria-label", &words.join(", "));
-        let key = |(number, line): (usize, &Line)| (line.name.clone(), text(number), colour_class(&self.chart.subject, number));
+        let key = |(number, line): (usize, &Line)| {
+            (line.name.clone(), text(number), colour_class(&self.chart.subject, number))
+        };
         let keys: Vec<_> = if single { Vec::new() } else { track.lines().iter().enumerate().map(key).collect() };
         let more = match track.unlisted() {
             0 => String::new(),

@@ -51,7 +51,10 @@ impl Select {
             }
             self.options = options;
         }
-        self.node.element().set_hidden(self.options.len() < 2);
+        // With what it is called.
+        let label = self.node.element().parent_element();
+        let is_choice = self.options.len() > 1;
+        label.iter().for_each(|label| drop(label.toggle_attribute_with_force("hidden", !is_choice)));
         canvas::set_text(self.node.element(), chosen);
     }
 }
@@ -127,7 +130,9 @@ impl ChartPage {
         let mut values: Vec<String> = Vec::new();
         for number in place.iter().flat_map(|_| &entry.series) {
             let held = place.and_then(|place| schema.series().get(*number as usize)?.labels.iter().nth(place));
-            if let Some(held) = held.filter(|held| values.len() < VALUES_MAX && !values.iter().any(|value| value == held)) {
+            if let Some(held) =
+                held.filter(|held| values.len() < VALUES_MAX && !values.iter().any(|value| value == held))
+            {
                 values.push(held.into());
             }
         }
@@ -142,9 +147,9 @@ impl ChartPage {
         let columns: Vec<Vec<f64>> = (0..track.lines().len()).map(|line| paint.figures(track, line)).collect();
         let names = track.lines().iter().map(|line| if line.name.is_empty() { "figure" } else { &line.name });
         self.fill(0, "th", &std::iter::once("Time").chain(names).map(String::from).collect::<Vec<_>>());
-        let shown = paint.rows.len().min(ROWS_MAX);
-        for number in 0..shown {
-            let place = paint.rows.len() - 1 - number;
+        let inside = paint.inside();
+        let shown = inside.len().min(ROWS_MAX);
+        for (number, place) in inside.rev().take(shown).enumerate() {
             let time = time_of_day(paint.times[place] / 1_000.0);
             let figures = columns.iter().map(|figures| exact(figures[place], track.unit()));
             self.fill(number + 1, "td", &std::iter::once(time).chain(figures).collect::<Vec<_>>());
@@ -175,8 +180,11 @@ impl ChartPage {
         let Some(track) = view.tracks.track(&chart.subject) else { return String::new() };
         let paint = Paint::new(view, place, None, None, 0, false);
         let names: Vec<&str> = track.lines().iter().map(|line| line.name.as_str()).collect();
-        let columns: Vec<Vec<f64>> = (0..names.len()).map(|line| paint.figures(track, line)).collect();
-        let table = Table { title: &title_of(chart), unit: track.unit(), names: &names, times: &paint.times, columns: &columns };
+        let inside = paint.inside();
+        let figures = |line: usize| paint.figures(track, line).get(inside.clone()).unwrap_or_default().to_vec();
+        let columns: Vec<Vec<f64>> = (0..names.len()).map(figures).collect();
+        let times = paint.times.get(inside.clone()).unwrap_or_default();
+        let table = Table { title: &title_of(chart), unit: track.unit(), names: &names, times, columns: &columns };
         if is_csv { table.to_csv() } else { table.to_json() }
     }
 }

@@ -11,6 +11,7 @@ mod cards;
 mod chart_page;
 mod element;
 mod events;
+mod head;
 mod notices;
 mod overview;
 mod painter;

@@ -77,7 +77,9 @@ fn file_text(view: &View<'_>, name: &str, read: usize, fault: Option<&FrameError
     let told = ["Recording ", name, ": ", &bytes(read as f64), " read, ", &ticks, " ticks held."].concat();
     match fault {
         None => told,
-        Some(_) if view.ticks.newest() == 0 => [name, " is not a recording of Tachograph. Choose a file that it saved."].concat(),
+        Some(_) if view.ticks.newest() == 0 => {
+            [name, " is not a recording of Tachograph. Choose a file that it saved."].concat()
+        }
         Some(_) => told + " The rest of it cannot be read; what came before is whole.",
     }
 }

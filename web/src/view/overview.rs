@@ -40,7 +40,8 @@ impl Health {
     pub(super) fn paint(&mut self, view: &View<'_>, age: Option<u64>, crossed: usize) {
         let Some(state) = view.state else {
             self.line.set("data-severity", "well");
-            let words = if view.ticks.newest() == 0 { "Waiting for the first figures." } else { "No frame of this moment." };
+            let words =
+                if view.ticks.newest() == 0 { "Waiting for the first figures." } else { "No frame of this moment." };
             let texts = [words, "", "", "", "", ""].map(String::from);
             return self.parts.iter_mut().zip(&texts).for_each(|(part, text)| part.text(text));
         };
@@ -115,7 +116,7 @@ impl Attention {
             let source = row.source.as_ref().map(|source| source.source().to_string()).unwrap_or_default();
             let name = [name_of(row.session.identity()), " · ", &source].concat();
             let words = row.trouble.map_or("", |trouble| trouble.words()).to_owned();
-            let since = view.events.since(key).map(|moment| super::events::time_of_day(moment));
+            let since = view.events.since(key, view.row).map(super::events::time_of_day);
             let since = since.map(|time| ["since ", &time].concat()).unwrap_or_default();
             (name, place.with(Page::Session(key)).fragment(), words, since, row.severity())
         });
@@ -129,7 +130,8 @@ impl Attention {
         for (place, (node, parts)) in self.lines.iter_mut().enumerate() {
             let line = told.get(place);
             node.show(line.is_some());
-            let (Some((name, target, words, note, severity)), [link, said, aside]) = (line, parts.as_mut_slice()) else {
+            let (Some((name, target, words, note, severity)), [link, said, aside]) = (line, parts.as_mut_slice())
+            else {
                 continue;
             };
             node.set("data-severity", severity.key());

@@ -1,6 +1,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use tachograph_core::registry::Descriptor;
 use tachograph_core::wire::frame::State;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
@@ -10,6 +11,7 @@ use super::cards::{Cards, Item, Paint};
 use super::chart_page::ChartPage;
 use super::element::Node;
 use super::events::{EventList, Wanted};
+use super::head::Head;
 use super::notices::{Notices, Status};
 use super::overview::{Attention, Crossed, Health};
 use super::session::SessionPage;
@@ -69,6 +71,7 @@ pub(super) struct Held {
 
 /// All that is painted.
 pub(super) struct Screen {
+    head: Head,
     pages: Vec<(&'static str, Node)>,
     health: Health,
     timebar: Timebar,
@@ -199,7 +202,8 @@ impl Held {
         };
         screen.show_page(&place.page);
         // Of the signals nothing can be read while the desk is worked on.
-        let status = Status { connection: signals.connection(), age: signals.staleness(), unreadable: signals.unreadable() };
+        let status =
+            Status { connection: signals.connection(), age: signals.staleness(), unreadable: signals.unreadable() };
         signals.with_desk(|desk| {
             let file = desk.file().map(|file| (file.name().to_owned(), file.bytes(), file.fault()));
             let feed = desk.shown_mut();
@@ -214,6 +218,7 @@ impl Held {
             let view = feed.view(place.span);
             watch(crossed, board, &view, place);
             let told: Vec<Crossed> = crossed.iter().map(|(_, crossed)| crossed.clone()).collect();
+            screen.head.paint(place, Some(status.connection).filter(|_| file.is_none()));
             screen.health.paint(&view, status.age, told.len());
             screen.timebar.paint(&view, place, played_ms.is_some());
             let words = said.as_ref().map(|(words, _)| words.as_str());
@@ -259,7 +264,8 @@ pub(super) fn title_of(chart: &Chart) -> String {
             if only.is_empty() { family.name.clone() } else { [&family.name, " where ", &only.join(", ")].concat() }
         }
         Subject::Session(key, cell) => {
-            let title = super::session::CHARTS.iter().find(|(held, _)| held == cell).map_or(cell.name(), |(_, title)| title);
+            let title =
+                super::session::CHARTS.iter().find(|(held, _)| held == cell).map_or(cell.name(), |(_, title)| title);
             [title, ", session ", &key.id.to_string()].concat()
         }
         Subject::Overall(overall) => overall.title().0.into(),
@@ -273,6 +279,7 @@ impl Screen {
         let words = ["sessions-words", "metrics-words", "events-words"];
         Self {
             pages: keys.iter().map(|key| named("page-", key)).collect(),
+            head: Head::find(),
             health: Health::find(),
             timebar: Timebar::find(),
             notices: Notices::find(),
@@ -376,7 +383,8 @@ impl Screen {
         let figures = [ticks.taken() as u64, view.skipped, restarts].map(count);
         let version = ["Server ", view.version, ", page ", env!("CARGO_PKG_VERSION")].concat();
         let [held, missing, seen] = &figures;
-        self.facts.text(&[held, " ticks held, ", missing, " not received, ", seen, " restarts seen · ", &version].concat());
+        self.facts
+            .text(&[held, " ticks held, ", missing, " not received, ", seen, " restarts seen · ", &version].concat());
         let head = ticks.head(ticks.newest());
         self.facts.set("data-seq", &head.map(|head| head.seq.to_string()).unwrap_or_default());
         let epoch = ticks.row(ticks.newest()).map(|row| row.epoch.to_string()).unwrap_or_default();
@@ -395,7 +403,8 @@ fn overview_items(newest: &State) -> Vec<Item> {
     let find = |name: &str| families.iter().position(|family| family.descriptor.name() == name);
     let telling: Vec<usize> = TELLING.iter().filter_map(|name| find(name)).collect();
     let others = (0..families.len()).filter(|number| !telling.contains(number));
-    let is_own = |number: &usize| families.get(*number).is_some_and(|family| family.descriptor.name().starts_with("tacho"));
+    let is_own =
+        |number: &usize| families.get(*number).is_some_and(|family| family.descriptor.name().starts_with("tacho"));
     let chosen = telling.iter().copied().chain(others.filter(|number| !is_own(number)));
     let chosen = chosen.filter_map(|number| families.get(number)).map(|family| {
         let descriptor = &family.descriptor;
@@ -404,7 +413,8 @@ fn overview_items(newest: &State) -> Vec<Item> {
     overall.into_iter().chain(chosen).take(OVERVIEW_MAX).collect()
 }
 
-/// All families that have these words, by name and under their prefixes.
+/// All families that have these words, by name and under their prefixes; those that have one for themselves
+/// at the end.
 fn metrics_items(newest: &State, words: &str) -> Vec<Item> {
     let words = words.to_ascii_lowercase();
     let fits = |name: &str, help: &str| {
@@ -414,16 +424,24 @@ fn metrics_items(newest: &State, words: &str) -> Vec<Item> {
     let mut found: Vec<_> = newest.schema().families().iter().map(|family| &*family.descriptor).collect();
     found.retain(|descriptor| fits(descriptor.name(), descriptor.help_text()));
     found.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+    found.truncate(FAMILIES_MAX);
+    let prefix = |descriptor: &Descriptor| descriptor.name().split('_').next().unwrap_or_default().to_owned();
+    let prefixes: Vec<String> = found.iter().map(|descriptor| prefix(descriptor)).collect();
+    let is_lone = |place: usize| {
+        let is_same = |other: Option<usize>| other.and_then(|other| prefixes.get(other)) == prefixes.get(place);
+        !is_same(place.checked_sub(1)) && !is_same(Some(place + 1))
+    };
     let mut items = Vec::new();
-    let mut before = "";
-    for descriptor in found.into_iter().take(FAMILIES_MAX) {
-        let prefix = descriptor.name().split('_').next().unwrap_or_default();
-        if prefix != before {
-            items.push(Item::heading(prefix));
-            before = prefix;
+    let mut add = |place: usize, group: &str| {
+        let heading = Item::heading(group);
+        if items.iter().rev().find(|item: &&Item| !item.is_chart()) != Some(&heading) {
+            items.push(heading);
         }
+        let descriptor = found[place];
         items.push(Item::chart(Chart::of_family(descriptor.name()), descriptor.name(), descriptor.help_text()));
-    }
+    };
+    (0..found.len()).filter(|place| !is_lone(*place)).for_each(|place| add(place, &prefixes[place]));
+    (0..found.len()).filter(|place| is_lone(*place)).for_each(|place| add(place, "others"));
     items
 }
 
@@ -435,8 +453,16 @@ fn registry_text(view: &View<'_>) -> String {
     let held = crate::plot::bytes(totals.bytes_held as f64);
     let took = crate::plot::millis(totals.snapshot_seconds * 1e3);
     let parts = [
-        &series, " series hold ", &held, "; the snapshot took ", &took, ". Values refused for not being finite: ", &refused,
-        ". Series folded into overflow series: ", &folded, ".",
+        &series,
+        " series hold ",
+        &held,
+        "; the snapshot took ",
+        &took,
+        ". Values refused for not being finite: ",
+        &refused,
+        ". Series folded into overflow series: ",
+        &folded,
+        ".",
     ];
     parts.concat()
 }

@@ -1,5 +1,5 @@
 use tachograph_core::wire::SessionPhase;
-use tachograph_core::wire::frame::Cell;
+use tachograph_core::wire::frame::{Cell, SessionView};
 
 use super::cards::{Cards, Item};
 use super::element::Node;
@@ -72,8 +72,8 @@ impl SessionPage {
                 let mut facts = vec![
                     ("Age", duration(session.age_seconds())),
                     ("Ticks sent", count(session.ticks_sent())),
-                    ("replaced", count(session.ticks_conflated())),
-                    ("missed", count(session.ticks_missed())),
+                    ("Ticks replaced", count(session.ticks_conflated())),
+                    ("Ticks missed", count(session.ticks_missed())),
                     ("Attempt", id(&identity.attempt_id)),
                     ("Connection", id(&identity.connection_id)),
                 ];
@@ -90,7 +90,7 @@ impl SessionPage {
             }
         };
         self.paint_facts(&facts);
-        let trouble = session.iter().flat_map(|session| session.sources()).filter_map(|source| worst(&source));
+        let trouble = session.iter().flat_map(SessionView::sources).filter_map(|source| worst(&source));
         let trouble = trouble.max_by_key(|trouble| trouble.severity());
         let (words, severity) = match (&session, trouble) {
             (None, _) if view.state.is_none() => ("no frame of this moment", Severity::Well),
@@ -138,7 +138,9 @@ impl SessionPage {
 /// What a value says, a line a figure.
 fn flatten(name: &str, value: &serde_json::Value, out: &mut Vec<(String, String)>) {
     use serde_json::Value;
-    let inner = |key: &str| if name.is_empty() { key.replace('_', " ") } else { [name, " · ", &key.replace('_', " ")].concat() };
+    let inner = |key: &str| {
+        if name.is_empty() { key.replace('_', " ") } else { [name, " · ", &key.replace('_', " ")].concat() }
+    };
     match value {
         Value::Object(fields) => fields.iter().for_each(|(key, value)| flatten(&inner(key), value, out)),
         Value::Array(values) => {

@@ -3,7 +3,9 @@ use tachograph_core::wire::frame::{Cell, SourceView};
 
 use super::element::Node;
 use crate::plot::{count, decimal, duration, millis, percent, seconds};
-use crate::state::{Listing, Order, Page, Place, SPARK_TICKS, SessionKey, TableRow, View, level_of, listed, name_of, order_named};
+use crate::state::{
+    Listing, Order, Page, Place, SPARK_TICKS, SessionKey, TableRow, View, level_of, listed, name_of, order_named,
+};
 
 /// A column: what it is ordered by, its heading and what that means.
 const COLUMNS: [(&str, &str, &str); 11] = [
@@ -174,7 +176,16 @@ impl Table {
         for (head, key) in self.heads.iter_mut().zip(keys) {
             let is_order = key == order_key(listing.order);
             let is_up = listing.is_reversed != (key == "name");
-            head.set("aria-sort", if !is_order { "none" } else if is_up { "ascending" } else { "descending" });
+            head.set(
+                "aria-sort",
+                if !is_order {
+                    "none"
+                } else if is_up {
+                    "ascending"
+                } else {
+                    "descending"
+                },
+            );
         }
     }
 
@@ -252,7 +263,7 @@ impl Row {
         let Some(canvas) = self.parts.get(3) else { return };
         let source = content.source.as_ref().map(SourceView::source);
         let place = content.session.sources().position(|held| Some(held.source()) == source);
-        let fills = place.and_then(|place| view.sparks.fills(content.session.id(), place as u32));
+        let fills = place.and_then(|place| view.sparks.fills((view.tag, view.row), content.session.id(), place as u32));
         let fills = fills.unwrap_or([f32::NAN; SPARK_TICKS]);
         super::canvas::paint_spark(canvas, &fills);
     }
@@ -275,7 +286,7 @@ fn texts(source: &SourceView<'_>) -> [String; 8] {
         millis(figure(Cell::InferP99Ms)),
         decimal(figure(Cell::RealtimeFactor), 2),
         [&drops[0], " (", &drops[1], ")"].concat(),
-        level.map_or("unknown", |level| level.as_str()).into(),
+        level.map_or("unknown", |level| level.as_str()).to_ascii_lowercase(),
         voice,
     ]
 }

@@ -1,6 +1,7 @@
+use super::cards::{gaps_of, mark_of};
 use super::element::Node;
 use super::events::time_of_day;
-use crate::plot::duration;
+use crate::plot::{duration, timeline};
 use crate::state::{Place, Span, View, WINDOWS};
 
 /// Steps of the slider.
@@ -14,6 +15,7 @@ pub(super) struct Timebar {
     play: Node,
     windows: Vec<Node>,
     scrub: Node,
+    strip: Node,
     clock: Node,
 }
 
@@ -28,8 +30,9 @@ impl Timebar {
             button.text(name);
             button
         });
-        let [live, pause, play, scrub, clock] = ["live", "pause", "play", "scrub", "clock"].map(Node::by_id);
-        Self { windows: windows.collect(), live, pause, play, scrub, clock }
+        let [live, pause, play, scrub, strip, clock] =
+            ["live", "pause", "play", "scrub", "timeline", "clock"].map(Node::by_id);
+        Self { windows: windows.collect(), live, pause, play, scrub, strip, clock }
     }
 
     pub(super) fn paint(&mut self, view: &View<'_>, place: &Place, is_playing: bool) {
@@ -50,7 +53,18 @@ impl Timebar {
         let told = if is_paused { [&time, ", ", &duration(behind as f64), " behind"].concat() } else { time };
         self.clock.text(&told);
         self.scrub.set("aria-valuetext", &told);
+        self.paint_strip(view);
         super::canvas::set_number(self.scrub.element(), position(view, until_ms));
+    }
+}
+
+impl Timebar {
+    fn paint_strip(&self, view: &View<'_>) {
+        let Some((oldest, newest)) = view.ticks.extent_ms() else { return };
+        let size = (self.strip.element().client_width() as f32, self.strip.element().client_height() as f32);
+        let (gaps, marks) = (gaps_of(view, 1, view.ticks.newest()), view.events.newest().map(mark_of));
+        let list = timeline(size, (oldest as f64, newest as f64), &gaps, &marks.collect::<Vec<_>>());
+        super::canvas::paint(&self.strip, &list);
     }
 }
 
