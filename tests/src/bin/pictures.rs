@@ -20,6 +20,8 @@ const ZONE: &str = "UTC";
 const HEALTHY: u64 = 270;
 const OVERLOAD: u64 = 530;
 const RECOVERED: u64 = 885;
+/// When the service with gaps starts anew.
+const GAPS: u64 = 262;
 
 const DESK: Window = Window { width: 1_280, height: 800, dark: false, reduced_motion: true, touch: false };
 const PHONE: Window = Window { width: 360, height: 780, dark: false, reduced_motion: true, touch: true };
@@ -30,19 +32,30 @@ const STILL_WITHIN: Duration = Duration::from_secs(20);
 const STILL_FOR: Duration = Duration::from_millis(600);
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 
-/// The page's clocks nearly stand still: between two frames, however long a picture takes, its figures do
-/// not get old, and what it may do before it paints is all that there is to do.
+/// The page's clocks nearly stand still, but when they are set on: however long a picture takes, figures do
+/// not get old, and before it paints the page does all that there is to do.
 const SLOW_CLOCK: &str = "
-    const [read, began] = [performance.now.bind(performance), performance.now()];
-    performance.now = () => began + (read() - began) / 10_000;
-    const day = Date.now();
-    Date.now = () => day;
+    const [read, began, day] = [performance.now.bind(performance), performance.now(), Date.now()];
+    let ahead = 0;
+    globalThis.setClockOn = (milliseconds) => { ahead += milliseconds; };
+    performance.now = () => began + ahead + (read() - began) / 10_000;
+    Date.now = () => day + ahead;
     // A rehearsal has no keyframes for who asks.
     const Plain = WebSocket;
     WebSocket = class extends Plain { constructor(address) { super(address.replace('&keyframes=true', '')); } };
 ";
 /// The number of the newest frame that is painted.
 const PAINTED: &str = "return Number(document.querySelector('[data-seq]')?.dataset.seq || 0)";
+/// How many frames the page did not get.
+const MISSING: &str = "return Number(document.querySelector('[data-missing]')?.dataset.missing ?? 0)";
+/// Has the first row be the chosen one, whichever was when the past was half there, and everything painted
+/// at the window's own fineness.
+const SETTLE: &str = "
+    document.getElementById('sessions-body')?.dispatchEvent(new KeyboardEvent('keydown', { key: 'Home', bubbles: true }));
+    dispatchEvent(new Event('resize'));
+";
+/// Longer than the page waits before it connects again.
+const SET_CLOCK_ON: &str = "setClockOn(1_500)";
 /// Where the first row of the sessions leads to: the worst one.
 const WORST: &str = "return document.querySelector('[data-testid=\"source-row\"] a')?.getAttribute('href') ?? null";
 
@@ -88,41 +101,40 @@ impl Studio<'_> {
     async fn story(&self) -> Result<(), Failure> {
         let server = RehearsalServer::start(rehearsal(0)?, Pace::Paused).await?;
         server.send(HEALTHY).await?;
-        self.take(&server, &picture("overview", "overview?w=300")).await?;
-        self.take(&server, &picture("metrics", "metrics?q=http&w=300")).await?;
+        self.take(&server, &picture("metrics", "metrics?q=http")).await?;
 
         server.send(OVERLOAD - HEALTHY).await?;
-        self.take(&server, &picture("overview-overload", "overview?w=300")).await?;
-        self.take(&server, &Picture { window: PHONE, ..picture("narrow", "overview?w=300") }).await?;
-        self.take(&server, &picture("sessions", "sessions?w=300")).await?;
+        self.take(&server, &picture("overview-overload", "overview")).await?;
+        self.take(&server, &Picture { window: PHONE, ..picture("narrow", "overview") }).await?;
+        self.take(&server, &picture("board", &board())).await?;
+        self.take(&server, &picture("sessions", "sessions")).await?;
         let worst = self.browser.read(WORST).await?;
-        let worst = worst.as_str().ok_or("no session is listed")?.trim_start_matches("#/").to_owned();
-        self.take(&server, &picture("session", &worst)).await?;
-        self.take(&server, &picture("events", "events?w=300")).await?;
+        let worst = worst.as_str().ok_or("no session is listed")?.trim_start_matches("#/");
+        self.take(&server, &picture("session", worst)).await?;
 
         server.send(RECOVERED - OVERLOAD).await?;
-        self.take(&server, &picture("chart", "chart?m=inference_time_ms&r=heat&above=2500&w=900")).await?;
-        self.take(&server, &picture("board", &board())).await
+        self.take(&server, &picture("chart", "chart?m=http_request_duration_ms&above=800&w=900")).await
     }
 
     /// A chart of a service that missed ticks, of which frames were lost, and that was started anew.
     async fn gaps(&self) -> Result<(), Failure> {
-        let server = RehearsalServer::start(rehearsal(0)?, Pace::Paused).await?;
         let gaps = picture("gaps", "chart?m=http_requests_total&split=sum&w=300");
-        server.send(70).await?;
         for dark in [false, true] {
+            let server = RehearsalServer::start(rehearsal(0)?, Pace::Paused).await?;
+            server.send(90).await?;
             self.show(&server, &gaps, dark).await?;
-            server.miss(20)?;
-            self.wait_for(server.send(60).await?).await?;
+            // The page asks for what it did not get at once, and then not again for seconds of its clock.
+            self.wait_for(server.skip(2).await?).await?;
+            self.browser.until(MISSING, STREAM_WITHIN, |missing| *missing == 0).await?;
+            server.miss(25)?;
+            self.wait_for(server.send(70).await?).await?;
             server.skip(30).await?;
-            server.keep(1);
             self.wait_for(server.send(40).await?).await?;
-            server.restart(rehearsal(240)?)?;
-            self.wait_for(server.send(55).await?).await?;
+            server.restart(rehearsal(GAPS)?)?;
+            server.send(50).await?;
+            self.browser.read(SET_CLOCK_ON).await?;
+            self.wait_for(server.newest()).await?;
             self.keep(&gaps, dark).await?;
-            // As it was, for the other theme.
-            server.restart(rehearsal(0)?)?;
-            server.send(70).await?;
         }
         Ok(())
     }
@@ -151,6 +163,25 @@ impl Studio<'_> {
 
     /// Keeps what is shown once it does not change any more.
     async fn keep(&self, picture: &Picture, dark: bool) -> Result<(), Failure> {
+        self.still(picture).await?;
+        // Drawn anew as a whole: what was drawn bit by bit has other edges.
+        let Window { width, height, touch, .. } = picture.window;
+        let fine = json!({"width": width, "height": height, "deviceScaleFactor": 2, "mobile": touch});
+        self.browser.cdp("Emulation.setDeviceMetricsOverride", fine).await?;
+        self.still(picture).await?;
+        self.browser.set_window(Window { dark, ..picture.window }).await?;
+        self.browser.read(SETTLE).await?;
+        let shown = self.still(picture).await?;
+        let logs = self.browser.logs().await?;
+        if !logs.is_empty() {
+            return Err(format!("{}: {}", picture.name, logs.join("; ")).into());
+        }
+        let theme = if dark { "dark" } else { "light" };
+        Ok(std::fs::write(self.folder.join(format!("{}-{theme}.png", picture.name)), shown)?)
+    }
+
+    /// What is shown, as a picture, once it does not change any more.
+    async fn still(&self, picture: &Picture) -> Result<Vec<u8>, Failure> {
         let (began, mut since) = (Instant::now(), Instant::now());
         let mut before = Vec::new();
         loop {
@@ -158,19 +189,13 @@ impl Studio<'_> {
             if now != before {
                 (before, since) = (now, Instant::now());
             } else if since.elapsed() >= STILL_FOR {
-                break;
+                return Ok(before);
             }
             if began.elapsed() > STILL_WITHIN {
                 return Err(format!("{} does not come to rest", picture.name).into());
             }
             sleep(LOOK_EVERY).await;
         }
-        let logs = self.browser.logs().await?;
-        if !logs.is_empty() {
-            return Err(format!("{}: {}", picture.name, logs.join("; ")).into());
-        }
-        let theme = if dark { "dark" } else { "light" };
-        Ok(std::fs::write(self.folder.join(format!("{}-{theme}.png", picture.name)), before)?)
     }
 }
 
@@ -183,19 +208,19 @@ fn picture(name: &'static str, place: &str) -> Picture {
     Picture { name, place: place.into(), window: DESK }
 }
 
-/// Charts that tell the story, two with a limit.
+/// Charts that tell the story, some with a limit.
 fn board() -> String {
     let charts = [
         "server=sessions",
-        "m=inference_time_ms&r=p99&above=2500",
-        "m=queue_depth&r=figure&above=12",
+        "m=processing_lag_seconds&above=3",
+        "m=queue_depth&above=12",
         "server=drops",
-        "m=http_request_duration_ms&r=heat",
-        "m=http_requests_total&by=status",
-        "m=db_query_duration_ms&r=p99&split=max",
+        "m=http_request_duration_ms&above=800",
+        "m=http_requests_total&by=route",
+        "m=db_query_duration_ms&r=p90&split=sum",
         "m=cache_misses_total&split=sum",
         "m=process_cpu_ratio",
     ];
     let charts = charts.map(|chart| format!("&c={}", chart.replace('=', "%3D").replace('&', "%26")));
-    format!("board?name=On%20call{}&w=900", charts.concat())
+    format!("board?name=On%20call{}&w=600", charts.concat())
 }
