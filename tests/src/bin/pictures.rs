@@ -48,12 +48,8 @@ const SLOW_CLOCK: &str = "
 const PAINTED: &str = "return Number(document.querySelector('[data-seq]')?.dataset.seq || 0)";
 /// How many frames the page did not get.
 const MISSING: &str = "return Number(document.querySelector('[data-missing]')?.dataset.missing ?? 0)";
-/// Has the first row be the chosen one, whichever was when the past was half there, and everything painted
-/// at the window's own fineness.
-const SETTLE: &str = "
-    document.getElementById('sessions-body')?.dispatchEvent(new KeyboardEvent('keydown', { key: 'Home', bubbles: true }));
-    dispatchEvent(new Event('resize'));
-";
+/// Has everything painted at the window's own fineness.
+const SETTLE: &str = "dispatchEvent(new Event('resize'))";
 /// Longer than the page waits before it connects again.
 const SET_CLOCK_ON: &str = "setClockOn(1_500)";
 /// Where the first row of the sessions leads to: the worst one.
