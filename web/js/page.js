@@ -9,6 +9,23 @@ export function make(tag, name, parent) {
   return element;
 }
 
+export function place(parent, element, next) {
+  if (element === next) return element.nextElementSibling ?? undefined;
+  parent.insertBefore(element, next ?? null);
+  return next;
+}
+
+export const tellsSight = () => "oncontentvisibilityautostatechange" in document.body;
+
+export const after = (millis, done) => setTimeout(done, millis);
+
+// The pointer can be gone already.
+export function capture(element, pointer) {
+  try {
+    element.setPointerCapture(pointer);
+  } catch {}
+}
+
 export const parts = (element) => [...element.querySelectorAll("[data-part]")];
 
 export const setValue = (control, value) => {
@@ -37,24 +54,30 @@ export const askToNotify = (done) =>
     .then(() => Notification.requestPermission())
     .then((answer) => done(answer === "granted"), () => done(false));
 
+// Some browsers have the word and do not let a page use it.
 export function notify(title, words) {
-  if (globalThis.Notification?.permission === "granted") {
-    new Notification(title, { body: words, tag: title });
-  }
+  try {
+    if (Notification.permission === "granted") new Notification(title, { body: words, tag: title });
+  } catch {}
 }
 
+const TEXT_MAX = 65_536;
+let reading = 0;
+
 export async function readFile(file, pieceBytes, begin, piece, end) {
-  if (!begin(file.name, file.size)) {
-    return end(await file.text());
-  }
+  const own = ++reading;
+  const inPieces = begin(file.name);
+  let text = inPieces ? "" : " ";
   try {
-    for (let at = 0; at < file.size; at += pieceBytes) {
+    if (!inPieces && file.size <= TEXT_MAX) text += await file.text();
+    for (let at = 0; inPieces && at < file.size; at += pieceBytes) {
       const bytes = new Uint8Array(await file.slice(at, at + pieceBytes).arrayBuffer());
-      if (!piece(bytes)) break;
+      if (own !== reading || !piece(bytes)) break;
     }
-  } finally {
-    end("");
+  } catch {
+    // A folder, or a file that is gone: what was read is told.
   }
+  if (own === reading) end(text);
 }
 
 export const fileOf = (event) => (event.dataTransfer ?? event.target)?.files?.[0];
@@ -87,10 +110,27 @@ export const address = () => location.hash;
 
 export const base = () => location.href.split("#")[0];
 
+// Browsers allow a page only so many changes of its address.
+const ADDRESS_MS = 400;
+let wanted;
+let timer;
+
+function writeAddress(isStep) {
+  clearTimeout(timer);
+  timer = undefined;
+  if (location.hash === wanted) return;
+  try {
+    history[isStep ? "pushState" : "replaceState"](null, "", wanted);
+  } catch {}
+}
+
 export function showAddress(fragment, isStep) {
-  if (location.hash === fragment) return;
-  history[isStep ? "pushState" : "replaceState"](null, "", fragment);
-  if (isStep) scrollTo(0, 0);
+  if (wanted === fragment) return;
+  wanted = fragment;
+  if (isStep) {
+    writeAddress(true);
+    scrollTo(0, 0);
+  } else timer ??= setTimeout(writeAddress, ADDRESS_MS, false);
 }
 
 export function setTheme(theme) {

@@ -1,7 +1,7 @@
 //! The only bridge between what the page knows and what it shows.
 //!
-//! Few things are signals: where the reader is, where the connection stands, and that something new came.
-//! All figures are painted from the [`Desk`] itself, once for each of those.
+//! There is one signal: that something is new. All that is known stands beside it, and is painted from
+//! there, once for each time that it changed.
 
 use leptos::prelude::*;
 use tachograph_core::time::Moment;
@@ -10,68 +10,80 @@ use tachograph_core::wire::frame::FrameError;
 use crate::state::{Connection, Place, STALE_AFTER};
 use crate::transport::{Desk, Listener};
 
-/// Handles to all signals of the page.
-#[derive(Clone, Copy, Default)]
+/// A handle to all that the page knows.
+#[derive(Clone, Copy)]
 pub struct Signals {
-    desk: RwSignal<Desk>,
-    /// Counts what is new on the desk.
+    known: StoredValue<Known, LocalStorage>,
+    /// Counts what is new.
     news: RwSignal<u64>,
-    place: RwSignal<Place>,
-    connection: RwSignal<Connection>,
-    now: RwSignal<Moment>,
-    unreadable: RwSignal<u64>,
-    hurried: RwSignal<bool>,
-    /// A recording lies on top of the stream.
-    has_file: RwSignal<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    desk: Desk,
+    place: Place,
+    connection: Connection,
+    now: Moment,
+    unreadable: u64,
+    is_hurried: bool,
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        Self { known: StoredValue::new_local(Known::default()), news: RwSignal::default() }
+    }
 }
 
 impl Listener for Signals {
     fn query(&self) -> String {
-        self.desk.with_untracked(|desk| desk.live().query())
+        self.with(|known| known.desk.live().query())
     }
 
     fn has_hole(&self) -> bool {
-        self.desk.with_untracked(|desk| desk.live().has_hole())
+        self.with(|known| known.desk.live().has_hole())
     }
 
     fn message(&mut self, message: &[u8], now: Moment) -> Result<u64, FrameError> {
-        let taken = self.desk.try_update_untracked(|desk| desk.live_mut().take(message, now));
+        let taken = self.with(|known| Some(known.desk.live_mut().take(message, now)));
         self.notify();
         taken.unwrap_or(Ok(0))
     }
 
     fn unreadable(&mut self) {
-        self.unreadable.update(|count| *count += 1);
+        self.with(|known| known.unreadable += 1);
+        self.notify();
     }
 
     fn connection(&mut self, connection: Connection, now: Moment) {
-        self.now.set(now);
-        if self.staleness().is_some() {
+        let is_other = self.with(|known| {
+            known.now = now;
+            std::mem::replace(&mut known.connection, connection) != connection
+        });
+        // How old the figures are is news, too.
+        if is_other || self.staleness().is_some() {
             self.notify();
-        }
-        if self.connection.get_untracked() != connection {
-            self.connection.set(connection);
         }
     }
 
     fn hurries(&mut self) -> bool {
-        let hurried = self.hurried.get_untracked();
-        if hurried {
-            self.hurried.set(false);
-        }
-        hurried
+        self.with(|known| std::mem::take(&mut known.is_hurried))
     }
 
     fn measure(&mut self) {
-        self.desk.update_untracked(|desk| desk.live_mut().measure());
+        self.with(|known| known.desk.live_mut().measure());
     }
 
     fn measured(&mut self) -> Vec<u64> {
-        self.desk.try_update_untracked(|desk| desk.live_mut().measured()).unwrap_or_default()
+        self.with(|known| known.desk.live_mut().measured())
     }
 }
 
 impl Signals {
+    /// Works on all that is known, which lives as long as the page.
+    fn with<T: Default>(self, work: impl FnOnce(&mut Known) -> T) -> T {
+        self.known.try_update_value(work).unwrap_or_default()
+    }
+
     /// Something is to be painted anew.
     pub fn notify(self) {
         self.news.update(|count| *count = count.wrapping_add(1));
@@ -86,64 +98,52 @@ impl Signals {
     pub fn on_change(self, paint: impl Fn() + 'static) {
         Effect::new(move |_| {
             self.news.track();
-            self.place.track();
-            self.connection.track();
             paint();
         });
     }
 
-    /// Works on what the page knows; nobody is told.
-    pub fn with_desk<T>(self, work: impl FnOnce(&mut Desk) -> T) -> Option<T> {
-        self.desk.try_update_untracked(work)
+    /// Works on what came in; nobody is told. Nothing else of what is known can be read meanwhile.
+    pub fn with_desk<T: Default>(self, work: impl FnOnce(&mut Desk) -> T) -> T {
+        self.with(|known| work(&mut known.desk))
     }
 
     /// Where the reader is.
     pub fn place(self) -> Place {
-        self.place.get_untracked()
+        self.with(|known| known.place.clone())
     }
 
     /// The reader goes somewhere else.
     pub fn go(self, place: Place) {
-        if self.place.get_untracked() != place {
-            self.place.set(place);
+        let is_other = self.with(|known| {
+            let is_other = known.place != place;
+            known.place = place;
+            is_other
+        });
+        if is_other {
+            self.notify();
         }
     }
 
     /// Where the connection stands.
     pub fn connection(self) -> Connection {
-        self.connection.get_untracked()
-    }
-
-    /// A recording is opened.
-    pub fn open_file(self, name: &str) {
-        self.with_desk(|desk| desk.open(name));
-        self.has_file.set(true);
-    }
-
-    /// The recording is closed.
-    pub fn close_file(self) {
-        self.with_desk(Desk::close);
-        self.has_file.set(false);
+        self.with(|known| known.connection)
     }
 
     /// Messages that could not be read.
     pub fn unreadable(self) -> u64 {
-        self.unreadable.get_untracked()
-    }
-
-    /// The page's monotonic time, as of the last beat.
-    pub fn now(self) -> Moment {
-        self.now.get_untracked()
+        self.with(|known| known.unreadable)
     }
 
     /// How old the figures are, in whole seconds, while that is worth telling.
     pub fn staleness(self) -> Option<u64> {
-        let age = self.desk.with_untracked(|desk| desk.live().store().age(self.now()));
-        (age > STALE_AFTER && !self.has_file.get_untracked()).then_some(age.as_secs())
+        self.with(|known| {
+            let age = known.desk.live().store().age(known.now);
+            (age > STALE_AFTER && known.desk.file().is_none()).then_some(age.as_secs())
+        })
     }
 
     /// The reader wants the next attempt now.
     pub fn hurry(self) {
-        self.hurried.set(true);
+        self.with(|known| known.is_hurried = true);
     }
 }

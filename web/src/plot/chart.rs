@@ -182,7 +182,7 @@ fn draw_line(list: &mut DisplayList, line: &PlotLine<'_>, is_over_heat: bool, ac
         }
     }
     // Where ticks are close a thick line would be a stain.
-    let is_dense = across.at(1_000.0) - across.at(0.0) < 2.0;
+    let is_dense = across.length(1_000.0) < 2.0;
     if is_over_heat && !is_dense {
         // A ground of its own, so that it can be told from the heatmap below.
         list.stroke(Colour::Heat(0), 3.5, false, &drawn.points);

@@ -59,17 +59,19 @@ fn exponential(value: f64) -> String {
     [sign, &decimal(size, 2), "e", &exponent.to_string()].concat()
 }
 
-/// With up to six significant decimals and no more than needed, and its unit if it has one; no thousands are
+/// With up to six decimals, nine of what is small, and no more than needed, and its unit if it has one; no thousands are
 /// set apart, so that it can be read by a machine, too.
 pub fn exact(value: f64, unit: &str) -> String {
     if !value.is_finite() {
         return DASH.into();
     }
-    let decimals = (0..=6).find(|decimals| {
-        let scale = 10_f64.powi(*decimals);
-        (value * scale).round() == value * scale || *decimals == 6
-    });
-    let mut text = decimal(value, decimals.unwrap_or(6) as u32);
+    let most = match value.abs() {
+        size if size >= 1e9 => 3,
+        size if size >= 1e-3 => 6,
+        _ => 9,
+    };
+    let is_whole = |decimals: &i32| (value * 10_f64.powi(*decimals)).fract() == 0.0;
+    let mut text = decimal(value, (0..most).find(is_whole).unwrap_or(most) as u32);
     text.retain(|letter| letter != THIN_SPACE);
     if text.contains('.') && !text.contains('e') {
         text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
@@ -207,6 +209,10 @@ mod tests {
         let told = [0.0, 12.0, 0.25, 1234.5, 0.1234567, -3.0].map(|value| exact(value, ""));
         assert_eq!(told, ["0", "12", "0.25", "1234.5", "0.123457", "-3"]);
         assert_eq!(spaced(&exact(1_750_000_000.123, "s")), "1750000000.123 s");
+        assert_eq!(
+            [exact(4e-7, ""), exact(1.5e12, ""), exact(1e15, "")],
+            ["0.0000004", "1500000000000", "1000000000000000"]
+        );
     }
 
     #[test]

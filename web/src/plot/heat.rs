@@ -24,7 +24,7 @@ const STEPS: f32 = 8.0;
 pub(super) fn draw(list: &mut DisplayList, columns: &[HeatColumn<'_>], across: Scale, up: Scale, area: Area) {
     let (left, top, width, height) = area;
     let rows = (height / ROW_PIXELS).max(1.0) as usize;
-    let tick = (across.at(1_000.0) - across.at(0.0)).max(COLUMN_PIXELS);
+    let tick = across.length(1_000.0).max(COLUMN_PIXELS);
     let count = (width / tick).ceil().max(1.0) as usize;
     let mut cells = vec![0.0_f32; rows * count];
     for column in columns {
@@ -95,6 +95,17 @@ mod tests {
         assert_eq!(commands[3], 3.0);
         let drawn: f32 = [6].into_iter().map(|at| commands[at]).sum();
         assert!(drawn <= 90.0, "{drawn} rectangles of one step");
+    }
+
+    #[test]
+    fn a_tick_is_as_wide_as_it_is_whatever_the_time() {
+        let from = 1_750_000_000_000.0;
+        let buckets = [(10.0, 20.0, 3)];
+        let columns = [HeatColumn { at_ms: from + 2_000.0, buckets: &buckets }];
+        let across = Scale::new((from, from + 10_000.0), (0.0, 100.0));
+        let mut list = DisplayList::new(100.0, 50.0);
+        draw(&mut list, &columns, across, Scale::new((0.0, 50.0), (50.0, 0.0)), (0.0, 0.0, 100.0, 50.0));
+        assert_eq!((list.commands()[7], list.commands()[9]), (10.0, 9.5), "left and width of the first rectangle");
     }
 
     #[test]

@@ -17,6 +17,11 @@ impl Scale {
         (self.pixel + (value - self.from) * self.pixels_each) as f32
     }
 
+    /// How many pixels a stretch of the domain takes.
+    pub(super) fn length(&self, stretch: f64) -> f32 {
+        (self.pixels_each * stretch) as f32
+    }
+
     pub(super) fn back(&self, pixel: f32) -> f64 {
         self.from + (f64::from(pixel) - self.pixel) / self.pixels_each
     }

@@ -66,8 +66,9 @@ impl Archive {
     pub fn end_start(&mut self, start: u32, schema: &Schema) {
         let mut records = Vec::new();
         schema.write_records(&mut records);
-        self.schemas.retain(|(held, _)| *held != start);
+        self.bytes += records.len();
         self.schemas.push((start, records));
+        self.let_go();
     }
 
     /// Keeps a record of a row.
@@ -125,8 +126,13 @@ impl Archive {
             self.bytes -= kept.bytes();
             self.gone += 1;
         }
-        let oldest = self.rows.front().map_or(0, |kept| kept.start);
-        self.schemas.retain(|(start, _)| *start >= oldest);
+        let oldest = self.rows.iter().map(|kept| kept.start).find(|start| *start > 0).unwrap_or_default();
+        let bytes = &mut self.bytes;
+        self.schemas.retain(|(start, records)| {
+            let stays = *start >= oldest;
+            *bytes -= if stays { 0 } else { records.len() };
+            stays
+        });
     }
 }
 

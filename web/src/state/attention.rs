@@ -94,9 +94,14 @@ pub fn troubles(source: &SourceView<'_>) -> impl Iterator<Item = Trouble> + use<
         level.filter(|level| *level > Level::Normal).map(Trouble::Degraded),
         when(is(ProviderState::Restarting), Trouble::ProviderRestarting),
         when(figure(Cell::QueueFillRatio) > FILL_HIGH, Trouble::QueueNearlyFull),
-        when(source.late_ms() > FIGURES_OLD_MS, Trouble::FiguresOld),
+        when(is_old(source), Trouble::FiguresOld),
     ];
     found.into_iter().flatten()
+}
+
+/// Whether its session does not meter it any more.
+pub(super) fn is_old(source: &SourceView<'_>) -> bool {
+    source.late_ms() > FIGURES_OLD_MS
 }
 
 /// The worst of what is wrong with a source; among equals the first.

@@ -70,10 +70,11 @@ impl Events {
         self.held.iter().rev()
     }
 
-    /// When a session came into the trouble that it is in, in Unix seconds: its first event that was no good
-    /// news after the last that was, up to a row.
-    pub fn since(&self, key: SessionKey, row: u64) -> Option<f64> {
-        let told = self.held.iter().rev().filter(|noted| noted.key == Some(key) && noted.row <= row);
+    /// When a source of a session came into the trouble that it is in, in Unix seconds: its first event that
+    /// was no good news after the last that was, up to a row.
+    pub fn since(&self, key: SessionKey, source: Option<SourceName>, row: u64) -> Option<f64> {
+        let is_its = |noted: &&Noted| noted.source().is_none() || noted.source() == source;
+        let told = self.held.iter().rev().filter(|noted| noted.key == Some(key) && noted.row <= row).filter(is_its);
         told.take_while(|noted| noted.severity() > Severity::Well).last().map(|noted| noted.timestamp)
     }
 

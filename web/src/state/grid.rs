@@ -16,6 +16,8 @@ pub(super) struct Grid {
     rows_max: usize,
     bytes_max: usize,
     newest: u64,
+    /// It holds more rows than before.
+    has_grown: bool,
 }
 
 /// Columns one behind the other, each as long as the ring.
@@ -27,7 +29,16 @@ struct Block {
 
 impl Grid {
     pub(super) fn new(rows_max: usize, bytes_max: usize) -> Self {
-        Self { blocks: Vec::new(), free: Vec::new(), columns: 0, rows: rows_max, rows_max, bytes_max, newest: 0 }
+        Self {
+            blocks: Vec::new(),
+            free: Vec::new(),
+            columns: 0,
+            rows: rows_max,
+            rows_max,
+            bytes_max,
+            newest: 0,
+            has_grown: false,
+        }
     }
 
     /// The newest rows that are held.
@@ -38,6 +49,11 @@ impl Grid {
     /// The newest row.
     pub(super) fn newest(&self) -> u64 {
         self.newest
+    }
+
+    /// Whether it holds more rows since this was asked last, which are empty.
+    pub(super) fn takes_growth(&mut self) -> bool {
+        std::mem::take(&mut self.has_grown)
     }
 
     /// Adds a block of empty columns. Returns its place; none where there is no room.
@@ -137,6 +153,7 @@ impl Grid {
     }
 
     fn resize(&mut self, rows: usize) {
+        self.has_grown |= rows > self.rows;
         let kept = self.rows.min(rows) as u64;
         let (before, newest) = (self.rows as u64, self.newest);
         for block in &mut self.blocks {

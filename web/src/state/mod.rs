@@ -9,6 +9,7 @@ mod attention;
 mod connection;
 mod events;
 mod export;
+mod family;
 mod grid;
 mod place;
 mod query;

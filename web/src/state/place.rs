@@ -166,6 +166,13 @@ impl Board {
         Self { name: query.value("name").unwrap_or_default().into(), charts: charts.take(BOARD_MAX).collect() }
     }
 
+    /// Puts a chart in the place of one that shows the same with another threshold. Returns whether there is
+    /// one.
+    pub fn replace(&mut self, chart: &Chart) -> bool {
+        let held = self.charts.iter_mut().find(|held| held.subject == chart.subject);
+        held.map(|held| *held = chart.clone()).is_some()
+    }
+
     /// The board as it is kept: its address's query.
     pub fn text(&self) -> String {
         let mut out = QueryWriter::default();

@@ -1,3 +1,4 @@
+use tachograph_core::wire::SourceName;
 use tachograph_core::wire::frame::{Cell, State};
 
 /// Ticks that a sparkline shows.
@@ -11,7 +12,7 @@ const NOTHING: u8 = u8::MAX;
 /// How full the queue of each live source was in the last ticks.
 #[derive(Debug, Default)]
 pub struct Sparks {
-    /// By session and place in it.
+    /// By session and source.
     held: Vec<Spark>,
     newest: u64,
     /// The start of the server that they are of.
@@ -23,7 +24,7 @@ pub struct Sparks {
 #[derive(Debug)]
 struct Spark {
     session: u64,
-    place: u32,
+    source: SourceName,
     steps: [u8; SPARK_TICKS],
 }
 
@@ -40,17 +41,17 @@ impl Sparks {
         let mut before = std::mem::take(&mut self.held).into_iter().peekable();
         let mut held = Vec::with_capacity(before.len());
         for session in state.session_views() {
-            for (place, source) in (0..).zip(session.sources()) {
-                let key = (session.id(), place);
-                while before.next_if(|spark| (spark.session, spark.place) < key).is_some() {}
-                let same = before.next_if(|spark| (spark.session, spark.place) == key);
+            for source in session.sources() {
+                let key = (session.id(), source.source());
+                while before.next_if(|spark| (spark.session, spark.source) < key).is_some() {}
+                let same = before.next_if(|spark| (spark.session, spark.source) == key);
                 let mut spark = match same {
                     Some(spark) => spark,
                     None if (held.len() + 1) * size_of::<Spark>() > BYTES_MAX => {
                         self.unkept += 1;
                         continue;
                     }
-                    None => Spark { session: key.0, place, steps: [NOTHING; SPARK_TICKS] },
+                    None => Spark { session: key.0, source: key.1, steps: [NOTHING; SPARK_TICKS] },
                 };
                 slots.iter().for_each(|slot| spark.steps[*slot] = NOTHING);
                 let fill = source.cell(Cell::QueueFillRatio);
@@ -63,8 +64,8 @@ impl Sparks {
 
     /// The shares of a source's queue that were full in the ticks up to a row of a start, oldest first; NaN
     /// where that is not known any more.
-    pub fn fills(&self, (tag, row): (u32, u64), session: u64, place: u32) -> Option<[f32; SPARK_TICKS]> {
-        let found = self.held.binary_search_by_key(&(session, place), |spark| (spark.session, spark.place)).ok()?;
+    pub fn fills(&self, (tag, row): (u32, u64), session: u64, source: SourceName) -> Option<[f32; SPARK_TICKS]> {
+        let found = self.held.binary_search_by_key(&(session, source), |spark| (spark.session, spark.source)).ok()?;
         let spark = self.held.get(found).filter(|_| tag == self.tag)?;
         let mut fills = [f32::NAN; SPARK_TICKS];
         for (ago, fill) in fills.iter_mut().rev().enumerate() {

@@ -48,6 +48,15 @@ pub struct View<'a> {
     pub skipped: u64,
     /// The server's version.
     pub version: &'a str,
+    /// The oldest row that can be seen again.
+    pub oldest: u64,
+}
+
+impl View<'_> {
+    /// The times of the oldest moment that can be seen again and of the newest, in Unix milliseconds.
+    pub fn extent_ms(&self) -> Option<(u64, u64)> {
+        self.ticks.extent_ms(self.oldest)
+    }
 }
 
 impl Store {
@@ -67,9 +76,19 @@ impl Store {
 
     /// Another start of the server begins; this is what the one before described.
     pub fn end_start(&mut self, epoch: Epoch, schema: &Schema) {
-        if self.ticks.starts() > 0 && self.epoch != epoch {
+        if self.has_schema() && self.epoch != epoch {
             self.archive.end_start(self.ticks.starts(), schema);
         }
+    }
+
+    /// Whether what the server described is that of the newest row, not of a start that has no row yet.
+    fn has_schema(&self) -> bool {
+        self.ticks.row(self.ticks.newest()).is_some_and(|row| row.epoch == self.epoch)
+    }
+
+    fn past<'a>(&'a self, newest: &'a State) -> Past<'a> {
+        let start = self.ticks.starts() + u32::from(!self.has_schema());
+        Past { archive: &self.archive, start, schema: newest.schema() }
     }
 
     /// Keeps the record of a frame that was taken.
@@ -153,14 +172,16 @@ impl Store {
 
     /// Goes on with the past of the charts that are looked at. Returns whether there was anything to do.
     pub fn work(&mut self, newest: &State, has_time: impl FnMut() -> bool) -> bool {
-        let past = Past { archive: &self.archive, start: self.ticks.starts(), schema: newest.schema() };
+        let start = self.past(newest).start;
+        let past = Past { archive: &self.archive, start, schema: newest.schema() };
         self.tracks.work(&self.ticks, &past, has_time)
     }
 
     /// Everything as it was at a row.
     pub fn view<'a>(&'a mut self, row: u64, newest: &'a State) -> View<'a> {
         let is_newest = row == self.ticks.newest() && self.ticks.head(row) == Some(newest.head());
-        let past = Past { archive: &self.archive, start: self.ticks.starts(), schema: newest.schema() };
+        let start = self.past(newest).start;
+        let past = Past { archive: &self.archive, start, schema: newest.schema() };
         let state = match is_newest {
             true => Some(newest),
             false => self.player.seek(row, &past).then(|| self.player.state()),
@@ -176,12 +197,18 @@ impl Store {
             events: &self.events,
             skipped: self.skipped,
             version: &self.version,
+            oldest: self.archive.oldest().unwrap_or(row),
         }
+    }
+
+    /// The times of the oldest moment that can be seen again and of the newest, in Unix milliseconds.
+    pub fn extent_ms(&self) -> Option<(u64, u64)> {
+        self.ticks.extent_ms(self.archive.oldest()?)
     }
 
     /// A recording of all that is held.
     pub fn recording(&self, newest: &State) -> Vec<u8> {
-        let past = Past { archive: &self.archive, start: self.ticks.starts(), schema: newest.schema() };
+        let past = self.past(newest);
         past.recording(&self.ticks, &self.version)
     }
 
@@ -215,7 +242,7 @@ mod tests {
     use tachograph_core::wire::EventKind;
     use tachograph_core::wire::frame::{Cell, Outcome};
 
-    use super::super::samples::{Sample, epoch, event, hello, session, sessions};
+    use super::super::samples::{Sample, epoch, event, hello, session, sessions, source_name};
     use super::super::{Chart, FamilyReading, Mark, Overall, Reading, SPARK_TICKS, SessionKey, Span, Split, Subject};
     use super::*;
     use crate::transport::Feed;
@@ -432,14 +459,19 @@ mod tests {
             store.take(Arrival::Newest(&state));
         }
         let at = |row| (tag(store.epoch()), row);
-        let fills = |id| store.sparks().fills(at(3), id, 0).map(|fills| fills[SPARK_TICKS - 3..].to_vec());
+        let fills =
+            |id| store.sparks().fills(at(3), id, source_name("mic")).map(|fills| fills[SPARK_TICKS - 3..].to_vec());
         assert_eq!(fills(1), None);
         let two = fills(2).unwrap();
         assert_eq!((two[0], two[2]), (0.05, 0.5));
         assert!(fills(3).unwrap()[..2].iter().all(|fill| fill.is_nan()));
-        let earlier = store.sparks().fills(at(1), 2, 0).unwrap();
+        let earlier = store.sparks().fills(at(1), 2, source_name("mic")).unwrap();
         assert_eq!(earlier[SPARK_TICKS - 1], 0.05, "as it was when the reader looks back");
-        assert_eq!(store.sparks().fills((1, 3), 2, 0), None, "another start's session of the same number");
+        assert_eq!(
+            store.sparks().fills((1, 3), 2, source_name("mic")),
+            None,
+            "another start's session of the same number"
+        );
     }
 
     #[test]

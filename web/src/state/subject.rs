@@ -1,3 +1,4 @@
+use tachograph_core::registry::Kind;
 use tachograph_core::wire::frame::Cell;
 
 use super::query::{Query, QueryWriter};
@@ -105,6 +106,15 @@ impl Reading {
     /// All of them.
     pub const ALL: [Self; 8] =
         [Self::Rate, Self::Total, Self::Figure, Self::Heat, Self::P50, Self::P90, Self::P99, Self::Mean];
+
+    /// What can be read of a family of this kind; first what it is mostly read by.
+    pub const fn of_kind(kind: Kind) -> &'static [Self] {
+        match kind {
+            Kind::Counter => &[Self::Rate, Self::Total],
+            Kind::Gauge => &[Self::Figure],
+            Kind::Histogram => &[Self::Heat, Self::P50, Self::P90, Self::P99, Self::Mean, Self::Rate, Self::Total],
+        }
+    }
 
     /// Its word in an address.
     pub const fn key(self) -> &'static str {

@@ -1,6 +1,6 @@
 use tachograph_core::wire::frame::{Cell, SessionView, SourceView, State};
 
-use super::attention::{Severity, Trouble, worst};
+use super::attention::{Severity, Trouble, is_old, worst};
 use super::session::name_of;
 
 /// How all sessions stand, in numbers.
@@ -95,7 +95,9 @@ impl Standing {
             let mut severity = Severity::Well;
             for source in session.sources() {
                 standing.sources += 1;
-                standing.dropped += source.cell(Cell::DroppedRecent).unwrap_or_default() as u64;
+                // What is not renewed was told before.
+                let dropped = source.cell(Cell::DroppedRecent).filter(|_| !is_old(&source));
+                standing.dropped += dropped.unwrap_or_default() as u64;
                 severity = severity.max(worst(&source).map_or(Severity::Well, Trouble::severity));
             }
             match severity {

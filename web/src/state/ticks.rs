@@ -114,10 +114,21 @@ impl Ticks {
         oldest
     }
 
-    /// The times of the oldest and the newest row that were received, in Unix milliseconds; the other way
-    /// round where the server's clock was set back.
-    pub fn extent_ms(&self) -> Option<(u64, u64)> {
-        let mut received = self.rows.iter().flatten();
+    /// The received row so many received ones after this one, or before; the last there is.
+    pub fn neighbour(&self, row: u64, steps: i64) -> u64 {
+        let is_received = |row: &u64| self.head(*row).is_some();
+        let count = usize::try_from(steps.unsigned_abs()).unwrap_or(usize::MAX);
+        let (mut after, mut before) =
+            ((row + 1..=self.newest()).filter(is_received), (self.gone + 1..row).rev().filter(is_received));
+        let passed = if steps > 0 { after.by_ref().take(count).last() } else { before.by_ref().take(count).last() };
+        passed.unwrap_or(row)
+    }
+
+    /// The times of the oldest and the newest row from this one on that were received, in Unix milliseconds;
+    /// the other way round where the server's clock was set back.
+    pub fn extent_ms(&self, first: u64) -> Option<(u64, u64)> {
+        let passed = usize::try_from(first.saturating_sub(self.gone + 1)).unwrap_or(usize::MAX);
+        let mut received = self.rows.iter().skip(passed).flatten();
         let oldest = received.next()?.wall_ms;
         let newest = received.next_back().map_or(oldest, |head| head.wall_ms);
         Some((oldest.min(newest), oldest.max(newest)))

@@ -1,21 +1,21 @@
 use std::collections::VecDeque;
 
-use tachograph_core::label::LabelValues;
 use tachograph_core::registry::Kind;
 use tachograph_core::snapshot::HistogramSnapshot;
 use tachograph_core::wire::frame::{Cell, State};
 
+use super::family::{Fold, Links, Reader};
 use super::grid::Grid;
 use super::session::SessionKey;
-use super::subject::{FamilyReading, Overall, Reading, Split, Subject};
+use super::subject::{FamilyReading, Overall, Reading, Subject};
 use super::survey::Standing;
 
 /// Lines of one chart; of more series than that the largest are shown, the others counted.
 pub const LINES_MAX: usize = 12;
-/// Of a family with more series than that the sum is shown where nothing else is asked for.
-const LINES_AUTO: usize = 8;
 /// Buckets an octave of a heatmap: 2^3.
 const HEAT_SCALE: u8 = 3;
+/// The lines over a heatmap.
+const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)];
 
 /// The columns of one chart: what it shows of each row, figure by figure.
 #[derive(Debug)]
@@ -23,18 +23,24 @@ pub struct Track {
     subject: Subject,
     lines: Vec<Line>,
     heat: VecDeque<HeatRow>,
+    heat_bytes: usize,
     /// Series that have no line.
     unlisted: usize,
     unit: String,
     reading: Reading,
-    kind: Option<Kind>,
+    /// How series become one line, since that was known.
+    fold: Option<Fold>,
+    /// What it shows of earlier rows does not hold any more.
+    is_outdated: bool,
 }
 
 /// A line of a chart.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// What tells it from the others.
+    /// What it is called.
     pub name: String,
+    /// What tells it from the others.
+    key: String,
     /// Its column.
     block: usize,
 }
@@ -55,18 +61,9 @@ pub(super) struct Run {
     /// The row before that was received, with its time.
     before: Option<(u64, u64)>,
     tag: u32,
-    /// The series of the family, when they were found.
-    series: usize,
-    links: Vec<Link>,
-}
-
-/// A series, the line it counts to, and what it had recorded at the row before.
-#[derive(Debug)]
-struct Link {
-    line: usize,
-    slot: usize,
-    total: u64,
-    values: HistogramSnapshot,
+    links: Links,
+    /// It takes earlier rows, which are shown as the newest are.
+    is_past: bool,
 }
 
 /// Where a row stands.
@@ -76,16 +73,25 @@ pub(super) struct At {
     pub(super) tag: u32,
 }
 
+impl Run {
+    /// One over earlier rows.
+    pub(super) fn over_the_past() -> Self {
+        Self { is_past: true, ..Self::default() }
+    }
+}
+
 impl Track {
     pub(super) fn new(subject: Subject) -> Self {
         Self {
             subject,
             lines: Vec::new(),
             heat: VecDeque::new(),
+            heat_bytes: 0,
             unlisted: 0,
             unit: String::new(),
             reading: Reading::Figure,
-            kind: None,
+            fold: None,
+            is_outdated: false,
         }
     }
 
@@ -114,18 +120,18 @@ impl Track {
         self.reading
     }
 
-    /// The kind of its family, once that is known.
-    pub fn kind(&self) -> Option<Kind> {
-        self.kind
-    }
-
     /// The values of a histogram, tick by tick; rows without any are left out.
     pub fn heat(&self) -> &VecDeque<HeatRow> {
         &self.heat
     }
 
     pub(super) fn heat_bytes(&self) -> usize {
-        self.heat.iter().map(|row| size_of_val(&*row.buckets) + size_of::<HeatRow>()).sum()
+        self.heat_bytes
+    }
+
+    /// Whether its past has to be made anew, since this was asked last.
+    pub(super) fn takes_outdated(&mut self) -> bool {
+        std::mem::take(&mut self.is_outdated)
     }
 
     pub(super) fn value(&self, line: usize, row: u64, grid: &Grid) -> Option<f64> {
@@ -136,24 +142,33 @@ impl Track {
         self.lines.get(line).map(|line| grid.copy(line.block, first, last)).unwrap_or_default()
     }
 
-    pub(super) fn remove(self, grid: &mut Grid) {
-        self.lines.iter().for_each(|line| grid.remove(line.block));
+    /// Gives up all of its columns.
+    pub(super) fn clear(&mut self, grid: &mut Grid) {
+        self.lines.drain(..).for_each(|line| grid.remove(line.block));
+        self.heat.clear();
+        self.heat_bytes = 0;
+    }
+
+    /// Gives up the older half of its heatmap.
+    pub(super) fn thin_heat(&mut self) {
+        let gone: usize = self.heat.drain(..self.heat.len().div_ceil(2)).map(|row| row.bytes()).sum();
+        self.heat_bytes -= gone;
     }
 
     /// Takes what a row's state says into its columns, as it follows what the run took before.
     pub(super) fn take(&mut self, run: &mut Run, at: At, state: &State, grid: &mut Grid) {
         if run.tag != at.tag {
-            *run = Run { tag: at.tag, ..Run::default() };
+            *run = Run { tag: at.tag, is_past: run.is_past, ..Run::default() };
         }
         let follows = run.before.filter(|(row, _)| *row < at.row);
-        let head = state.head();
-        let seconds = follows.map(|(_, earlier)| head.monotonic_us.saturating_sub(earlier) as f64 / 1e6);
+        let now_us = state.head().monotonic_us;
+        let seconds = follows.map(|(_, earlier)| now_us.saturating_sub(earlier) as f64 / 1e6);
         match self.subject.clone() {
             Subject::Family(family) => self.take_family(run, at.row, &family, seconds, state, grid),
             Subject::Session(key, cell) => self.take_session(at, key, cell, state, grid),
             Subject::Overall(overall) => self.take_overall(at.row, overall, state, grid),
         }
-        run.before = Some((at.row, head.monotonic_us));
+        run.before = Some((at.row, now_us));
     }
 
     fn take_family(
@@ -165,131 +180,58 @@ impl Track {
         state: &State,
         grid: &mut Grid,
     ) {
-        self.link(run, family, state, grid);
-        let Some(kind) = self.kind else { return };
-        let mut sums = [f64::NAN; LINES_MAX];
-        let is_max = family.split == Split::Max;
-        let mut add = |line: usize, figure: f64| {
-            let Some(sum) = sums.get_mut(line) else { return };
-            *sum = match () {
-                () if sum.is_nan() => figure,
-                () if is_max => sum.max(figure),
-                () => *sum + figure,
-            };
-        };
-        let seconds = seconds.filter(|seconds| *seconds > 0.0);
-        if kind == Kind::Histogram {
-            return self.take_histograms(run, row, is_max, seconds, state, grid);
+        let schema = state.schema();
+        let entry = schema.family(&family.name).and_then(|number| schema.families().get(number));
+        let Some(mut reader) = entry.map(|entry| Reader::of(entry, family, state)) else { return };
+        if run.is_past {
+            reader.fold = self.fold.unwrap_or(reader.fold);
         }
-        for link in &mut run.links {
-            match kind {
-                Kind::Counter => {
-                    let Some(total) = state.columns().counters.get(link.slot).copied() else { continue };
-                    let grown = total.checked_sub(link.total).map(|grown| grown as f64);
-                    link.total = total;
-                    match (self.reading, grown.zip(seconds)) {
-                        (Reading::Total, _) => add(link.line, total as f64),
-                        (_, Some((grown, seconds))) => add(link.line, grown / seconds),
-                        (_, None) => {}
-                    }
-                }
-                Kind::Gauge => {
-                    if let Some(figure) = state.columns().gauges.get(link.slot) {
-                        add(link.line, *figure);
-                    }
-                }
-                Kind::Histogram => {}
+        (self.reading, self.unit) = (reader.reading, reader.unit());
+        if self.fold.replace(reader.fold).is_some_and(|before| before != reader.fold) {
+            // Other lines than before: there are more series now than lines that tell anything.
+            self.clear(grid);
+            run.links = Links::default();
+            self.is_outdated = true;
+        }
+        if reader.reading == Reading::Heat {
+            for (name, _) in QUANTILES {
+                self.line(name, name, grid);
             }
         }
-        for (line, sum) in self.lines.iter().zip(sums) {
-            grid.set(line.block, row, &[sum]);
+        self.unlisted = run.links.find(&reader, |key, name| {
+            let is_heat = reader.reading == Reading::Heat;
+            if is_heat { Some(0) } else { self.line(key, name, grid) }
+        });
+        if reader.kind == Kind::Histogram {
+            let (figures, values) = run.links.histograms(&reader, seconds, self.lines.len());
+            if reader.reading == Reading::Heat {
+                return self.take_heat(row, values.as_ref(), grid);
+            }
+            return self.set(row, &figures, grid);
         }
+        let figures = run.links.figures(&reader, seconds, self.lines.len());
+        self.set(row, &figures, grid);
     }
 
-    fn take_histograms(
-        &mut self,
-        run: &mut Run,
-        row: u64,
-        is_max: bool,
-        seconds: Option<f64>,
-        state: &State,
-        grid: &mut Grid,
-    ) {
-        // What each line got since the row before.
-        let mut got: Vec<Option<HistogramSnapshot>> = vec![None; self.lines.len()];
-        let mut figures = [f64::NAN; LINES_MAX];
-        for link in &mut run.links {
-            let Some(now) = state.columns().histograms.get(link.slot) else { continue };
-            let Some(held) = got.get_mut(link.line) else { continue };
-            if now.count() != link.values.count() {
-                let since = now.since(&link.values).ok().filter(|_| seconds.is_some());
-                link.values = now.clone();
-                let Some(since) = since else { continue };
-                let figure = self.figure_of(&since, seconds);
-                if is_max && self.reading != Reading::Heat {
-                    figures[link.line] = figures[link.line].max(figure);
-                    continue;
-                }
-                match held {
-                    // Of one family all have the same bounds.
-                    Some(sum) => drop(sum.merge(&since)),
-                    None => *held = Some(since),
-                }
-            }
-        }
-        if self.reading == Reading::Total {
-            for link in &run.links {
-                let total = figures[link.line.min(LINES_MAX - 1)];
-                figures[link.line] = if total.is_nan() { 0.0 } else { total } + link.values.count() as f64;
-            }
-        } else if !is_max || self.reading == Reading::Heat {
-            for (figure, got) in figures.iter_mut().zip(&got) {
-                *figure = match got {
-                    Some(got) => self.figure_of(got, seconds),
-                    None if self.reading == Reading::Rate && seconds.is_some() => 0.0,
-                    None => f64::NAN,
-                };
-            }
-        }
-        if self.reading == Reading::Heat {
-            return self.take_heat(row, got.first().and_then(Option::as_ref), grid);
-        }
-        for (line, figure) in self.lines.iter().zip(figures) {
-            grid.set(line.block, row, &[figure]);
-        }
+    fn set(&self, row: u64, figures: &[f64], grid: &mut Grid) {
+        self.lines.iter().zip(figures).for_each(|(line, figure)| grid.set(line.block, row, &[*figure]));
     }
 
-    fn figure_of(&self, got: &HistogramSnapshot, seconds: Option<f64>) -> f64 {
-        match (self.reading, self.reading.share()) {
-            (_, Some(share)) => got.quantile(share),
-            (Reading::Mean, _) => got.sum() / got.count() as f64,
-            (Reading::Rate, _) => seconds.map_or(f64::NAN, |seconds| got.count() as f64 / seconds),
-            _ => f64::NAN,
-        }
-    }
-
-    fn take_heat(&mut self, row: u64, got: Option<&HistogramSnapshot>, grid: &mut Grid) {
-        let shares = [0.5, 0.9, 0.99];
-        for (line, share) in self.lines.iter().zip(shares) {
-            grid.set(line.block, row, &[got.map_or(f64::NAN, |got| got.quantile(share))]);
-        }
-        let Some(got) = got else { return };
-        let mut coarse = got.clone();
-        coarse.coarsen(HEAT_SCALE);
-        let bound = |index| coarse.lower_bound(index) as f32;
-        let zero = (coarse.zero() > 0).then_some((0.0, 0.0, coarse.zero()));
-        let positive = coarse.positive().iter().map(|(index, held)| (bound(*index), bound(*index + 1), *held));
-        let buckets = zero.into_iter().chain(positive);
-        let buckets = buckets.map(|(low, high, held)| (low, high, u32::try_from(held).unwrap_or(u32::MAX))).collect();
+    fn take_heat(&mut self, row: u64, values: Option<&HistogramSnapshot>, grid: &mut Grid) {
+        let quantiles = QUANTILES.map(|(_, share)| values.map_or(f64::NAN, |values| values.quantile(share)));
+        self.set(row, &quantiles, grid);
         let place = self.heat.partition_point(|held| held.row < row);
-        let heat = HeatRow { row, buckets };
-        match self.heat.get_mut(place) {
-            Some(held) if held.row == row => *held = heat,
-            _ => self.heat.insert(place, heat),
+        if self.heat.get(place).is_some_and(|held| held.row == row) {
+            self.heat_bytes -= self.heat.remove(place).map_or(0, |held| held.bytes());
+        }
+        if let Some(values) = values {
+            let heat = HeatRow { row, buckets: buckets_of(values) };
+            self.heat_bytes += heat.bytes();
+            self.heat.insert(place, heat);
         }
         let oldest = (grid.newest() + 1).saturating_sub(grid.rows() as u64);
         while self.heat.front().is_some_and(|held| held.row < oldest) {
-            self.heat.pop_front();
+            self.heat_bytes -= self.heat.pop_front().map_or(0, |held| held.bytes());
         }
     }
 
@@ -298,7 +240,7 @@ impl Track {
         self.unit = unit_of(cell).into();
         for source in session.into_iter().flat_map(|session| session.sources()) {
             let name = source.source();
-            let line = self.line(name.as_str(), grid);
+            let line = self.line(name.as_str(), name.as_str(), grid);
             if let (Some(line), Some(figure)) = (line, source.cell(cell)) {
                 grid.set(self.lines[line].block, at.row, &[figure]);
             }
@@ -310,135 +252,51 @@ impl Track {
         let figures: &[(&str, f64)] = match overall {
             Overall::Sessions => {
                 let standing = Standing::of(state);
-                &[
-                    ("keep up", standing.well as f64),
-                    ("caution", standing.cautions as f64),
-                    ("alarm", standing.alarms as f64),
-                ]
+                let [well, cautions, alarms] =
+                    [standing.well, standing.cautions, standing.alarms].map(|held| held as f64);
+                &[("keep up", well), ("caution", cautions), ("alarm", alarms)]
             }
             Overall::Drops => &[("frames", Standing::of(state).dropped as f64)],
             Overall::TickLag => &[("lag", state.server().tick_lag_ms)],
             Overall::Viewers => &[("pages", state.server().viewers as f64)],
         };
         for (name, figure) in figures {
-            if let Some(line) = self.line(name, grid) {
+            if let Some(line) = self.line(name, name, grid) {
                 grid.set(self.lines[line].block, row, &[*figure]);
             }
         }
     }
 
-    /// Finds the family's series, if that was not done since there are more of them.
-    fn link(&mut self, run: &mut Run, family: &FamilyReading, state: &State, grid: &mut Grid) {
-        let schema = state.schema();
-        let Some(entry) = schema.family(&family.name).and_then(|number| schema.families().get(number)) else { return };
-        if run.series == entry.series.len() {
-            return;
-        }
-        let descriptor = &entry.descriptor;
-        self.kind = Some(entry.kind);
-        self.reading = reading_for(entry.kind, family.reading);
-        self.unit = unit_for(entry.kind, self.reading, descriptor.unit_name());
-        let is_new = |slot: usize| run.links.iter().all(|link| link.slot != slot);
-        let names = descriptor.label_names();
-        let series = entry.series.iter().filter_map(|number| schema.series().get(*number as usize));
-        let counted: Vec<_> = series.filter(|series| counts(names, &series.labels, &family.only)).collect();
-        let split = match family.split {
-            Split::Auto if counted.len() > LINES_AUTO => &Split::Sum,
-            Split::Auto => &Split::Each,
-            ref split => split,
-        };
-        let mut found: Vec<(String, usize)> = counted
-            .iter()
-            .filter(|series| is_new(series.slot as usize))
-            .map(|series| (line_name(self.reading, split, names, &series.labels), series.slot as usize))
-            .collect();
-        if found.len() > LINES_MAX {
-            // The largest come first, so that it is they who get a line.
-            found.sort_by(|one, other| size(entry.kind, state, other.1).total_cmp(&size(entry.kind, state, one.1)));
-        }
-        if self.reading == Reading::Heat {
-            for name in ["p50", "p90", "p99"] {
-                self.line(name, grid);
-            }
-        }
-        self.unlisted = 0;
-        for (name, slot) in found {
-            let line = if self.reading == Reading::Heat { Some(0) } else { self.line(&name, grid) };
-            let Some(line) = line else {
-                self.unlisted += 1;
-                continue;
-            };
-            run.links.push(Link { line, slot, total: 0, values: HistogramSnapshot::default() });
-        }
-        run.series = entry.series.len();
-    }
-
-    /// The line of this name, which is added if there is room.
-    fn line(&mut self, name: &str, grid: &mut Grid) -> Option<usize> {
-        if let Some(place) = self.lines.iter().position(|line| line.name == name) {
+    /// The line of this key, which is added if there is room.
+    fn line(&mut self, key: &str, name: &str, grid: &mut Grid) -> Option<usize> {
+        if let Some(place) = self.lines.iter().position(|line| line.key == key) {
             return Some(place);
         }
         if self.lines.len() >= LINES_MAX {
             return None;
         }
         let block = grid.add(1)?;
-        self.lines.push(Line { name: name.into(), block });
+        self.lines.push(Line { name: name.into(), key: key.into(), block });
         Some(self.lines.len() - 1)
     }
 }
 
-/// What is shown of a family of this kind.
-fn reading_for(kind: Kind, wanted: Option<Reading>) -> Reading {
-    let fits = |reading: &Reading| match kind {
-        Kind::Counter => matches!(reading, Reading::Rate | Reading::Total),
-        Kind::Gauge => *reading == Reading::Figure,
-        Kind::Histogram => *reading != Reading::Figure,
-    };
-    wanted.filter(fits).unwrap_or(match kind {
-        Kind::Counter => Reading::Rate,
-        Kind::Gauge => Reading::Figure,
-        Kind::Histogram => Reading::Heat,
-    })
-}
-
-fn unit_for(kind: Kind, reading: Reading, unit: &str) -> String {
-    match (kind, reading) {
-        (Kind::Counter, Reading::Rate) => [unit, "/s"].concat(),
-        (Kind::Histogram, Reading::Rate) => "/s".into(),
-        (Kind::Histogram, Reading::Total) => String::new(),
-        _ => unit.into(),
+impl HeatRow {
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.buckets) + size_of::<Self>()
     }
 }
 
-/// Whether a series has all of the values that are asked for; an empty one is not asked for.
-fn counts(names: &[String], labels: &LabelValues, only: &[(String, String)]) -> bool {
-    let has =
-        |name: &String, value: &String| names.iter().zip(labels.iter()).any(|(held, has)| held == name && has == value);
-    only.iter().all(|(name, value)| value.is_empty() || has(name, value))
-}
-
-fn line_name(reading: Reading, split: &Split, names: &[String], labels: &LabelValues) -> String {
-    let mut pairs = names.iter().zip(labels.iter());
-    match split {
-        _ if reading == Reading::Heat => String::new(),
-        Split::Sum => "sum".into(),
-        Split::Max => "max".into(),
-        Split::By(label) => pairs.find(|(name, _)| *name == label).map_or(String::new(), |(_, value)| value.into()),
-        Split::Each | Split::Auto => {
-            let values: Vec<&str> = pairs.map(|(_, value)| value).collect();
-            values.join(", ")
-        }
-    }
-}
-
-fn size(kind: Kind, state: &State, slot: usize) -> f64 {
-    let columns = state.columns();
-    let size = match kind {
-        Kind::Counter => columns.counters.get(slot).map(|total| *total as f64),
-        Kind::Gauge => columns.gauges.get(slot).copied(),
-        Kind::Histogram => columns.histograms.get(slot).map(|held| held.count() as f64),
-    };
-    size.unwrap_or_default()
+/// The buckets that hold anything, coarser than they were counted.
+fn buckets_of(values: &HistogramSnapshot) -> Box<[(f32, f32, u32)]> {
+    let mut coarse = values.clone();
+    coarse.coarsen(HEAT_SCALE);
+    let bound = |index: i32| coarse.lower_bound(index) as f32;
+    let held = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let zero = (coarse.zero() > 0).then(|| (0.0, 0.0, held(coarse.zero())));
+    let negative = coarse.negative().iter().map(|(index, count)| (-bound(*index + 1), -bound(*index), held(*count)));
+    let positive = coarse.positive().iter().map(|(index, count)| (bound(*index), bound(*index + 1), held(*count)));
+    zero.into_iter().chain(negative).chain(positive).collect()
 }
 
 /// The unit of a session's figure.

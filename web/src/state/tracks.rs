@@ -79,8 +79,16 @@ impl Tracks {
         self.painting += 1;
         while self.held.len() > TRACKS_MAX || self.heat_bytes() > HEAT_BYTES_MAX {
             let stale = self.held.iter().enumerate().filter(|(_, held)| held.wanted + 1 < self.painting);
-            let Some((place, _)) = stale.min_by_key(|(_, held)| held.wanted) else { return };
-            self.held.swap_remove(place).track.remove(&mut self.grid);
+            let Some((place, _)) = stale.min_by_key(|(_, held)| held.wanted) else { break };
+            self.held.swap_remove(place).track.clear(&mut self.grid);
+        }
+        while self.heat_bytes() > HEAT_BYTES_MAX {
+            let largest = self.held.iter_mut().max_by_key(|held| held.track.heat_bytes());
+            largest.into_iter().for_each(|held| held.track.thin_heat());
+        }
+        // With fewer charts there is room for rows that were given up.
+        if self.grid.takes_growth() {
+            self.fill();
         }
     }
 
@@ -99,7 +107,7 @@ impl Tracks {
             wanted: painting,
         };
         // So that the next row has one before it.
-        if let Some(at) = newest(ticks).filter(|_| state.head().seq > 0) {
+        if let Some(at) = newest(ticks).filter(|at| ticks.head(at.row) == Some(state.head())) {
             held.track.take(&mut held.live, at, state, &mut self.grid);
         }
         self.waiting.push(held.number);
@@ -112,6 +120,9 @@ impl Tracks {
         self.grid.advance(at.row);
         for held in &mut self.held {
             held.track.take(&mut held.live, at, state, &mut self.grid);
+            if held.track.takes_outdated() && !self.waiting.contains(&held.number) {
+                self.waiting.push(held.number);
+            }
         }
     }
 
@@ -130,9 +141,13 @@ impl Tracks {
     pub fn work(&mut self, ticks: &Ticks, past: &Past<'_>, mut has_time: impl FnMut() -> bool) -> bool {
         let begun = self.work.take().or_else(|| self.begin_work(ticks, past));
         let Some(mut work) = begun else { return false };
-        while work.next <= work.until && has_time() {
+        // However little time there is, it gets on.
+        while work.next <= work.until {
             self.take_past(&mut work, ticks, past);
             work.next += 1;
+            if !has_time() {
+                break;
+            }
         }
         self.work = (work.next <= work.until).then_some(work);
         true
@@ -143,7 +158,7 @@ impl Tracks {
             return None;
         }
         let wanted = std::mem::take(&mut self.waiting);
-        let runs = wanted.into_iter().map(|number| (number, Run::default())).collect();
+        let runs = wanted.into_iter().map(|number| (number, Run::over_the_past())).collect();
         let oldest = past.archive.oldest()?;
         Some(Work { player: Player::default(), next: oldest, until: ticks.newest(), runs })
     }

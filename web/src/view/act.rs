@@ -30,10 +30,7 @@ pub(super) fn listen(signals: Signals, painter: Painter) {
     reader.follow_address();
     let on = |kind: &str, passive: bool, act: fn(&Reader, &Event)| {
         let reader = reader.clone();
-        let listener = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
-            act(&reader, &event);
-            reader.painter.ask();
-        });
+        let listener = Closure::<dyn FnMut(Event)>::new(move |event: Event| act(&reader, &event));
         let function: &Function = listener.as_ref().unchecked_ref();
         // A document takes any listener.
         let options = web_sys::AddEventListenerOptions::new();
@@ -47,7 +44,7 @@ pub(super) fn listen(signals: Signals, painter: Painter) {
     on("input", true, Reader::input);
     on("change", true, Reader::input);
     on("keydown", false, Reader::key);
-    on("scroll", true, |_, _| ());
+    on("scroll", true, |reader, _| reader.painter.ask());
     on("contentvisibilityautostatechange", true, Reader::sight);
     for kind in ["pointerdown", "pointermove", "pointerup", "pointercancel", "pointerout", "dblclick"] {
         on(kind, true, Reader::pointer);
@@ -55,7 +52,7 @@ pub(super) fn listen(signals: Signals, painter: Painter) {
     on("wheel", false, Reader::wheel);
     on("dragover", false, |_, event| event.prevent_default());
     on("drop", false, Reader::drop);
-    on("visibilitychange", true, |_, _| ());
+    on("visibilitychange", true, |reader, _| reader.painter.ask());
     let moved = reader.clone();
     let listener = Closure::<dyn FnMut()>::new(move || moved.follow_address());
     let resized = reader.clone();
@@ -91,7 +88,20 @@ struct Reader {
 
 impl Reader {
     fn follow_address(&self) {
-        self.signals.go(Place::parse(&canvas::address()));
+        let address = canvas::address();
+        // A fragment such as #main is a place on the page, not one of the pages.
+        if address.is_empty() || address.starts_with("#/") {
+            let mut place = Place::parse(&address);
+            self.open_board(&mut place.page);
+            self.signals.go(place);
+        }
+    }
+
+    /// The page of chosen charts is, where it is not said which, the one that is kept.
+    fn open_board(&self, page: &mut Page) {
+        if *page == Page::Board(Board::default()) {
+            *page = Page::Board(self.painter.held.borrow().board.clone());
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Place)) {
@@ -100,7 +110,8 @@ impl Reader {
         self.signals.go(place);
     }
 
-    fn go_to(&self, page: Page) {
+    fn go_to(&self, mut page: Page) {
+        self.open_board(&mut page);
         self.change(|place| place.page = page);
     }
 
@@ -110,6 +121,7 @@ impl Reader {
         let act = acting.get_attribute("data-act").unwrap_or_default();
         let (verb, object) = act.split_once(':').unwrap_or((&act, ""));
         self.act(verb, object);
+        self.painter.ask();
     }
 
     fn act(&self, verb: &str, object: &str) {
@@ -134,7 +146,7 @@ impl Reader {
             "close" => canvas::close_dialogs(),
             "theme" => self.theme(object),
             "close-file" => {
-                self.signals.close_file();
+                self.signals.with_desk(Desk::close);
                 self.live();
             }
             "pin" => self.pin(object),
@@ -147,7 +159,7 @@ impl Reader {
             "share" => self.share(),
             "notify" => self.ask_to_notify(),
             "record" => {
-                let bytes = self.signals.with_desk(|desk| desk.shown().recording()).unwrap_or_default();
+                let bytes = self.signals.with_desk(|desk| desk.shown().recording());
                 canvas::download("recording.tacho", "application/octet-stream", &bytes);
             }
             "png" | "csv" | "json" => self.export(verb),
@@ -178,17 +190,24 @@ impl Reader {
     }
 
     fn newest_ms(&self) -> Option<u64> {
-        self.signals.with_desk(|desk| desk.shown().store().ticks().extent_ms().map(|(_, newest)| newest)).flatten()
+        self.signals.with_desk(|desk| desk.shown().store().extent_ms().map(|(_, newest)| newest))
     }
 
+    /// Goes to a tick that was received.
     fn step(&self, ticks: i64) {
         self.pause();
-        self.move_by(ticks as f64 * 1_000.0);
+        let span = self.signals.place().span;
+        let found = self.signals.with_desk(|desk| {
+            let feed = desk.shown();
+            let held = feed.store().ticks();
+            held.head(held.neighbour(feed.row_of(span)?, ticks)).map(|head| head.wall_ms)
+        });
+        found.into_iter().for_each(|at| self.change(|place| place.span.until_ms = Some(at)));
     }
 
     /// Moves the span, as far as there is something.
     fn move_by(&self, moved_ms: f64) {
-        let extent = self.signals.with_desk(|desk| desk.shown().store().ticks().extent_ms()).flatten();
+        let extent = self.signals.with_desk(|desk| desk.shown().store().extent_ms());
         let Some((oldest, newest)) = extent else { return };
         self.change(|place| {
             let until = place.span.until_ms.unwrap_or(newest) as f64 + moved_ms;
@@ -259,6 +278,7 @@ impl Reader {
             let board = &mut self.painter.held.borrow_mut().board;
             match () {
                 () if board.charts.contains(&chart) => "The board has this chart already.",
+                () if board.replace(&chart) => "The chart on the board has this threshold now.",
                 () if board.charts.len() >= BOARD_MAX => "The board is full. Take a chart off it first.",
                 () => {
                     board.charts.push(chart);
@@ -327,12 +347,13 @@ impl Reader {
             .signals
             .with_desk(|desk| screen.chart.export(&desk.shown_mut().view(place.span), &place, kind == "csv"));
         let (name, media) = if kind == "csv" { ("chart.csv", "text/csv") } else { ("chart.json", "application/json") };
-        canvas::download(name, media, text.unwrap_or_default().as_bytes());
+        canvas::download(name, media, text.as_bytes());
     }
 
     fn input(&self, event: &Event) {
         let Some(target) = target(event) else { return };
         let value = canvas::value_of(&target);
+        self.painter.ask();
         match target.id().as_str() {
             "sessions-words" => self.list(|listing| listing.words = value),
             "metrics-words" => self.go_to(Page::Metrics { words: value }),
@@ -348,8 +369,7 @@ impl Reader {
     fn scrub(&self, value: &str) {
         let position = parse_number(value).unwrap_or_default();
         let place = self.signals.place();
-        let moment =
-            self.signals.with_desk(|desk| timebar::moment(&desk.shown_mut().view(place.span), position)).flatten();
+        let moment = self.signals.with_desk(|desk| timebar::moment(&desk.shown_mut().view(place.span), position));
         self.painter.held.borrow_mut().played_ms = None;
         self.change(|place| place.span.until_ms = moment);
     }
@@ -385,13 +405,13 @@ impl Reader {
         let begin = Closure::once_into_js(move |name: String| {
             let is_board = name.ends_with(".tachoboard");
             if !is_board {
-                opened.signals.open_file(&name);
+                opened.signals.with_desk(|desk| desk.open(&name));
                 opened.live();
             }
             !is_board
         });
         let piece = Closure::<dyn FnMut(Vec<u8>) -> bool>::new(move |bytes: Vec<u8>| {
-            let goes_on = read.signals.with_desk(|desk| desk.read(&bytes)).unwrap_or_default();
+            let goes_on = read.signals.with_desk(|desk| desk.read(&bytes));
             read.signals.notify();
             goes_on
         });
@@ -422,6 +442,7 @@ impl Reader {
             && let Some(cards) = screen.cards(&page)
         {
             cards.sight(&target, !skipped);
+            self.painter.ask();
         }
     }
 
@@ -436,14 +457,24 @@ impl Reader {
             return;
         };
         let (x, y) = (pointer.offset_x() as f32, pointer.offset_y() as f32);
-        let touch = pointer.pointer_type() != "mouse";
+        let is_touch = pointer.pointer_type() != "mouse";
+        // By a right button the browser's own menu opens.
+        if !is_plot(&target) || (kind == "pointerdown" && pointer.button() > 1) {
+            return;
+        }
+        if kind == "pointerdown" {
+            canvas::capture(&target, pointer.pointer_id());
+        }
+        // A button that went up where nobody heard it is up.
+        let kind = if kind == "pointermove" && pointer.buttons() == 0 && !is_touch { "pointerhover" } else { &kind };
         let moves_span = pointer.shift_key() || pointer.button() == 1;
-        let pointer = Pointer { id: pointer.pointer_id(), x, y, is_touch: touch, moves_span };
+        let pointer = Pointer { id: pointer.pointer_id(), x, y, is_touch, moves_span };
         self.gesture(
             &target,
-            match kind.as_str() {
+            match kind {
                 "pointerdown" => Input::Down(pointer),
                 "pointermove" => Input::Move(pointer),
+                "pointerhover" => Input::Hover(pointer),
                 "pointerup" => Input::Up(pointer),
                 "pointercancel" => Input::Cancel(pointer),
                 _ => Input::Leave,
@@ -470,16 +501,17 @@ impl Reader {
             held.screen.as_mut().and_then(|screen| screen.cards(&page)?.gesture(target, input))
         };
         action.into_iter().for_each(|(action, chart)| self.carry_out(action, chart));
+        self.painter.ask();
     }
 
     fn carry_out(&self, action: Action, chart: Chart) {
         let mut held = self.painter.held.borrow_mut();
-        held.dragged_ms = None;
+        held.eye.dragged_ms = None;
         match action {
             Action::None => {}
-            Action::Cursor(at) => held.cursor_ms = Some(at),
-            Action::CursorOff => held.cursor_ms = None,
-            Action::Select(from, to) => held.dragged_ms = Some((from.min(to), from.max(to))),
+            Action::Cursor(at) => held.eye.cursor_ms = Some(at),
+            Action::CursorOff => held.eye.cursor_ms = None,
+            Action::Select(from, to) => held.eye.dragged_ms = Some((from.min(to), from.max(to))),
             action => {
                 drop(held);
                 match action {
@@ -507,7 +539,7 @@ impl Reader {
             return;
         }
         let is_used = match target.id().as_str() {
-            "sessions-body" => self.table_key(&name),
+            "sessions-table" => self.table_key(&name),
             _ if is_plot(&target) => self.plot_key(&target, &name, key.shift_key()),
             _ => false,
         };
@@ -515,6 +547,7 @@ impl Reader {
         let is_own = matches!(tag.as_str(), "BUTTON" | "A") && matches!(name.as_str(), " " | "Enter");
         if is_used || (!is_own && self.page_key(&name, key.shift_key())) {
             event.prevent_default();
+            self.painter.ask();
         }
     }
 
@@ -568,7 +601,7 @@ impl Reader {
             "?" => self.act("help", ""),
             "/" => self.focus_search(),
             "Escape" => {
-                self.painter.held.borrow_mut().cursor_ms = None;
+                self.painter.held.borrow_mut().eye.cursor_ms = None;
             }
             _ => return false,
         }

@@ -29,6 +29,15 @@ extern "C" {
     pub(super) fn make(tag: &str, class: &str, parent: &Element) -> Element;
     /// The elements inside that have a `data-part`, in their order.
     pub(super) fn parts(element: &Element) -> Vec<Element>;
+    /// Puts an element before another, or at the end, unless it is there. Returns the one behind it.
+    pub(super) fn place(parent: &Element, element: &Element, next: Option<&Element>) -> Option<Element>;
+    /// Whether the browser tells when an element comes into sight.
+    #[wasm_bindgen(js_name = tellsSight)]
+    pub(super) fn tells_sight() -> bool;
+    /// Calls a function after so many milliseconds.
+    pub(super) fn after(millis: u32, function: &Function);
+    /// Keeps all that a pointer does for an element, until it is up.
+    pub(super) fn capture(element: &Element, pointer: i32);
     /// Sets what a control has.
     #[wasm_bindgen(js_name = setValue)]
     pub(super) fn set_number(element: &HtmlElement, value: f64);
@@ -47,7 +56,8 @@ extern "C" {
     /// Tells something outside of the page, if that is allowed.
     #[wasm_bindgen(js_name = notify)]
     pub(super) fn notify(title: &str, words: &str);
-    /// Reads a file in pieces: `begin(name)`, then `piece(bytes)`, which says whether it wants more, then `end()`.
+    /// Reads a file: `begin(name)` says whether in pieces, which `piece(bytes)` takes and says whether it
+    /// wants more; then `end(text)`, with all of it where it was not. Another file ends the one before.
     #[wasm_bindgen(js_name = readFile)]
     pub(super) fn read_file(file: &JsValue, piece_bytes: u32, begin: &Function, piece: &Function, end: &Function);
     /// The file of an event that dropped or chose one.

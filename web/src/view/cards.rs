@@ -60,11 +60,16 @@ struct Legend {
 pub(super) enum Input {
     Down(Pointer),
     Move(Pointer),
+    /// No button is down.
+    Hover(Pointer),
     Up(Pointer),
     Cancel(Pointer),
     Leave,
     DoubleClick,
-    Wheel { x: f32, delta: f64 },
+    Wheel {
+        x: f32,
+        delta: f64,
+    },
     Key(Key),
 }
 
@@ -78,9 +83,20 @@ pub(super) struct Paint<'a> {
     pub(super) from_ms: f64,
     pub(super) until_ms: f64,
     gaps: Vec<Gap>,
-    cursor_ms: Option<f64>,
-    dragged_ms: Option<(f64, f64)>,
-    zone_minutes: i32,
+    eye: Eye,
+}
+
+/// How the reader looks at all charts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Eye {
+    /// The moment under the pointer, in Unix milliseconds.
+    pub(super) cursor_ms: Option<f64>,
+    /// A span that is being dragged out.
+    pub(super) dragged_ms: Option<(f64, f64)>,
+    /// By how much the reader's clock is ahead of UTC.
+    pub(super) zone_minutes: i32,
+    /// How old the figures are, while that is worth telling.
+    pub(super) age_seconds: Option<u64>,
 }
 
 impl Item {
@@ -105,23 +121,15 @@ impl Item {
 }
 
 impl<'a> Paint<'a> {
-    pub(super) fn new(
-        view: &'a View<'a>,
-        place: &'a Place,
-        cursor_ms: Option<f64>,
-        dragged_ms: Option<(f64, f64)>,
-        zone_minutes: i32,
-        is_stale: bool,
-    ) -> Self {
+    pub(super) fn new(view: &'a View<'a>, place: &'a Place, eye: Eye) -> Self {
         let ticks = view.ticks;
-        let until_ms = match (place.span.until_ms, ticks.head(view.row)) {
-            (Some(until), _) => until as f64,
-            (None, Some(head)) => head.wall_ms as f64,
-            (None, None) => ticks.extent_ms().map_or(0.0, |(_, newest)| newest as f64),
-        };
+        let newest_ms = ticks.head(view.row).map_or(0.0, |head| head.wall_ms as f64);
+        // While nothing comes, time goes on all the same.
+        let live_ms = newest_ms + eye.age_seconds.unwrap_or_default() as f64 * 1_000.0;
+        let until_ms = place.span.until_ms.map_or(live_ms, |until| until as f64);
         let from_ms = until_ms - f64::from(place.span.seconds) * 1_000.0;
         // A tick more on both sides, so that lines go on to the edges.
-        let begin = ticks.row_at((from_ms - 1_500.0).max(0.0) as u64).unwrap_or(1);
+        let begin = ticks.row_at((from_ms - 1_500.0).max(0.0) as u64).unwrap_or(1).min(view.row);
         let (mut rows, mut times) = (Vec::new(), Vec::new());
         for row in begin..=ticks.newest() {
             let Some(head) = ticks.head(row) else { continue };
@@ -129,14 +137,19 @@ impl<'a> Paint<'a> {
             if at > until_ms + 1_500.0 && row > view.row {
                 break;
             }
+            // Where the server's clock was set back, what came after that holds.
+            while times.last().is_some_and(|before| *before >= at) {
+                times.pop();
+                rows.pop();
+            }
             rows.push(row);
             times.push(at);
         }
         let mut gaps = gaps_of(view, begin, rows.last().copied().unwrap_or(begin));
-        if let Some(from_ms) = times.last().copied().filter(|_| is_stale && place.span.until_ms.is_none()) {
-            gaps.push(Gap { from_ms, to_ms: until_ms, kind: GapKind::Stale });
+        if place.span.until_ms.is_none() && live_ms > newest_ms {
+            gaps.push(Gap { from_ms: newest_ms, to_ms: live_ms, kind: GapKind::Stale });
         }
-        Self { view, place, rows, times, from_ms, until_ms, gaps, cursor_ms, dragged_ms, zone_minutes }
+        Self { view, place, rows, times, from_ms, until_ms, gaps, eye }
     }
 
     /// The places of the rows inside of the span.
@@ -145,17 +158,17 @@ impl<'a> Paint<'a> {
         begin..self.times.partition_point(|time| *time <= self.until_ms).max(begin)
     }
 
-    /// The place of the row whose figures are told: the one under the pointer, else the newest shown.
+    /// The place of the row whose figures are told: the nearest to the pointer, else the one that is shown.
     pub(super) fn told(&self) -> Option<usize> {
-        let at = self.cursor_ms.unwrap_or(self.until_ms);
+        let Some(at) = self.eye.cursor_ms else { return self.rows.binary_search(&self.view.row).ok() };
         let after = self.times.partition_point(|time| *time <= at);
-        let nearest = match (self.times.get(after), after.checked_sub(1)) {
-            (Some(next), Some(before)) if self.cursor_ms.is_some() && next - at < at - self.times[before] => after,
-            (_, Some(before)) => before,
-            (Some(_), None) => after,
-            (None, None) => return None,
-        };
-        Some(nearest)
+        let before = after.checked_sub(1);
+        let is_after_nearer =
+            |before: usize| self.times.get(after).is_some_and(|next| next - at < at - self.times[before]);
+        match before {
+            Some(before) if !is_after_nearer(before) => Some(before),
+            _ => Some(after).filter(|after| *after < self.times.len()),
+        }
     }
 
     /// What a line of a track shows, a figure a row; NaN where there is none.
@@ -236,11 +249,13 @@ impl Cards {
         }
         self.headings.drain(..).for_each(|heading| heading.remove());
         let mut before: Vec<Card> = std::mem::take(&mut self.cards);
+        let mut next = self.grid.element().first_element_child();
         for item in &items {
             match item {
                 Item::Heading(title) => {
                     let mut heading = Node::made("h3", "group", &self.grid);
                     heading.text(title);
+                    next = canvas::place(self.grid.element(), heading.element(), next.as_ref());
                     self.headings.push(heading);
                 }
                 Item::Chart { chart, title, help, is_on_board } => {
@@ -249,8 +264,8 @@ impl Cards {
                     let Some(mut card) = card.or_else(|| Card::made(chart, &self.grid, self.is_large)) else {
                         continue;
                     };
-                    // One that stays moves behind what was placed before it.
-                    self.grid.take(&card.node);
+                    // One that is where it belongs stays there, with the focus if it has that.
+                    next = canvas::place(self.grid.element(), card.node.element(), next.as_ref());
                     card.name(chart, title, help, *is_on_board);
                     self.cards.push(card);
                 }
@@ -311,7 +326,7 @@ impl Card {
             button,
             canvas,
             legend: Legend { node: legend, keys: Vec::new() },
-            is_seen: false,
+            is_seen: !canvas::tells_sight(),
             axis: None,
             gesture: Gesture::default(),
             view: ChartView::default(),
@@ -357,7 +372,7 @@ impl Card {
             height,
             from_ms: paint.from_ms,
             until_ms: paint.until_ms,
-            zone_minutes: paint.zone_minutes,
+            zone_minutes: paint.eye.zone_minutes,
         };
         let marks = paint.marks(&self.chart.subject);
         let drawing = Drawing {
@@ -373,8 +388,8 @@ impl Card {
                 .map(|threshold| &threshold.limit)
                 .map(std::slice::from_ref)
                 .unwrap_or_default(),
-            cursor_ms: paint.cursor_ms,
-            dragged_ms: paint.dragged_ms,
+            cursor_ms: paint.eye.cursor_ms,
+            dragged_ms: paint.eye.dragged_ms,
         };
         canvas::paint(&self.canvas, &self.view.draw(&drawing));
         self.axis = Some(axis);
@@ -426,6 +441,10 @@ impl Card {
         match input {
             Input::Down(pointer) => self.gesture.down(pointer, view),
             Input::Move(pointer) => self.gesture.moved(pointer, view),
+            Input::Hover(pointer) => {
+                self.gesture.cancel(pointer);
+                self.gesture.moved(pointer, view)
+            }
             Input::Up(pointer) => self.gesture.up(pointer, view),
             Input::Cancel(pointer) => self.gesture.cancel(pointer),
             Input::Leave => self.gesture.leave(),

@@ -2,7 +2,7 @@ use tachograph_core::registry::Kind;
 use tachograph_core::wire::frame::State;
 
 use super::canvas;
-use super::cards::{Cards, Item, Paint};
+use super::cards::{Cards, Eye, Item, Paint};
 use super::element::Node;
 use super::events::time_of_day;
 use super::painter::title_of;
@@ -28,6 +28,8 @@ pub(super) struct ChartPage {
     limit: Node,
     table: Node,
     rows: Vec<Vec<Node>>,
+    /// Whose limit was written last.
+    subject: Option<Subject>,
 }
 
 /// A choice, whose options change with the chart.
@@ -73,6 +75,7 @@ impl ChartPage {
             limit: Node::by_id("chart-limit"),
             table: Node::by_id("chart-table"),
             rows: Vec::new(),
+            subject: None,
         }
     }
 
@@ -90,9 +93,11 @@ impl ChartPage {
             Some(threshold) => (if threshold.is_floor { "below" } else { "above" }, Some(threshold.limit)),
         };
         canvas::set_text(self.side.element(), side);
-        if let Some(limit) = limit {
-            canvas::set_text(self.limit.element(), &exact(limit, ""));
+        let limit = limit.map(|limit| exact(limit, "")).unwrap_or_default();
+        if !limit.is_empty() || self.subject.as_ref() != Some(&chart.subject) {
+            canvas::set_text(self.limit.element(), &limit);
         }
+        self.subject = Some(chart.subject.clone());
     }
 
     fn sync_family(&mut self, family: Option<&FamilyReading>, newest: &State) {
@@ -114,9 +119,10 @@ impl ChartPage {
             Kind::Histogram => "histogram",
         };
         self.help.text(&[descriptor.help_text(), " (", kind, &unit, ")"].concat());
-        let readings = readings(entry.kind).iter().map(|(reading, name)| (reading.key().into(), (*name).into()));
-        let first = readings_first(entry.kind);
-        self.reading.set(readings.collect(), family.reading.unwrap_or(first).key());
+        let held = Reading::of_kind(entry.kind);
+        let readings = held.iter().map(|reading| (reading.key().into(), reading_name(entry.kind, *reading).into()));
+        let chosen = family.reading.filter(|reading| held.contains(reading)).unwrap_or(held[0]);
+        self.reading.set(readings.collect(), chosen.key());
         let names = descriptor.label_names();
         let by = names.iter().map(|name| (["by:", name].concat(), ["sum by ", name].concat()));
         let fixed = [("auto", "as it fits"), ("each", "each series"), ("sum", "their sum"), ("max", "their maximum")];
@@ -178,7 +184,7 @@ impl ChartPage {
     pub(super) fn export(&self, view: &View<'_>, place: &Place, is_csv: bool) -> String {
         let Page::Chart(chart) = &place.page else { return String::new() };
         let Some(track) = view.tracks.track(&chart.subject) else { return String::new() };
-        let paint = Paint::new(view, place, None, None, 0, false);
+        let paint = Paint::new(view, place, Eye::default());
         let names: Vec<&str> = track.lines().iter().map(|line| line.name.as_str()).collect();
         let inside = paint.inside();
         let figures = |line: usize| paint.figures(track, line).get(inside.clone()).unwrap_or_default().to_vec();
@@ -228,22 +234,13 @@ fn split_key(split: &Split) -> String {
     }
 }
 
-fn readings(kind: Kind) -> &'static [(Reading, &'static str)] {
-    match kind {
-        Kind::Counter => &[(Reading::Rate, "growth a second"), (Reading::Total, "total")],
-        Kind::Gauge => &[(Reading::Figure, "figure")],
-        Kind::Histogram => &[
-            (Reading::Heat, "heatmap with p50, p90, p99"),
-            (Reading::P50, "p50"),
-            (Reading::P90, "p90"),
-            (Reading::P99, "p99"),
-            (Reading::Mean, "mean"),
-            (Reading::Rate, "values a second"),
-            (Reading::Total, "values in all"),
-        ],
+/// What a reading is called.
+fn reading_name(kind: Kind, reading: Reading) -> &'static str {
+    match (kind, reading) {
+        (Kind::Histogram, Reading::Rate) => "values a second",
+        (Kind::Histogram, Reading::Total) => "values in all",
+        (_, Reading::Heat) => "heatmap with p50, p90, p99",
+        (_, Reading::Rate) => "growth a second",
+        (_, reading) => reading.key(),
     }
-}
-
-fn readings_first(kind: Kind) -> Reading {
-    readings(kind).first().map_or(Reading::Figure, |(reading, _)| *reading)
 }

@@ -89,12 +89,6 @@ impl Node {
         self.element.remove();
     }
 
-    /// Puts another element behind all that is in this one.
-    pub(super) fn take(&self, other: &Node) {
-        // What is in the page can be moved within it.
-        let _always_ok = self.element.append_child(&other.element);
-    }
-
     /// Empties it.
     pub(super) fn clear(&mut self) {
         self.element.set_text_content(None);

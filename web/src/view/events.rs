@@ -22,7 +22,8 @@ pub(super) struct EventList {
 struct Line {
     node: Node,
     parts: Vec<Node>,
-    number: u64,
+    /// The event that it shows, by number and time: another stream has other events of the same numbers.
+    shown: (u64, f64),
 }
 
 /// Which events are listed.
@@ -60,7 +61,7 @@ impl EventList {
             node.set("data-testid", "event");
             node.fill(LINE);
             let parts = node.parts();
-            self.lines.push(Line { node, parts, number: 0 });
+            self.lines.push(Line { node, parts, shown: (0, 0.0) });
         }
         for (number, line) in self.lines.iter_mut().enumerate() {
             let noted = found.get(number).filter(|_| number < shown);
@@ -77,21 +78,18 @@ impl Line {
             let target = noted.key.map(|key| place.with(Page::Session(key)).fragment()).unwrap_or_default();
             link.set("href", &target);
         }
-        if self.number == noted.number {
+        let shown = (noted.number, noted.timestamp);
+        if self.shown == shown {
             return;
         }
-        self.number = noted.number;
+        self.shown = shown;
         let session = noted.session();
         let source = noted.source().map(|source| source.to_string()).unwrap_or_default();
         self.node.set("data-event", noted.key());
         self.node.set("data-session", &session);
         self.node.set("data-severity", noted.severity().key());
-        let moment = Date::new(&(noted.timestamp * 1_000.0).into());
         let texts = [time_of_day(noted.timestamp), session, source, severity_words(noted)];
         self.parts.iter_mut().zip(&texts).for_each(|(part, text)| part.text(text));
-        if let Some(time) = self.parts.first_mut() {
-            time.set("datetime", &String::from(moment.to_iso_string()));
-        }
     }
 }
 

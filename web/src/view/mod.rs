@@ -18,6 +18,7 @@ mod painter;
 mod session;
 mod table;
 mod timebar;
+mod watch;
 
 pub use app::App;
 pub use painter::Painter;

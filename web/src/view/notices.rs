@@ -2,6 +2,7 @@ use tachograph_core::wire::frame::FrameError;
 
 use super::element::Node;
 use crate::plot::{bytes, count};
+use crate::signals::Signals;
 use crate::state::{Connection, View};
 
 const PAGE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -18,12 +19,19 @@ pub(super) struct Notices {
 }
 
 /// How the connection stands.
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Status {
     pub(super) connection: Connection,
     /// How old the figures are, in seconds, while that is worth telling.
     pub(super) age: Option<u64>,
     /// Messages that could not be read.
     pub(super) unreadable: u64,
+}
+
+impl Status {
+    pub(super) fn of(signals: Signals) -> Self {
+        Self { connection: signals.connection(), age: signals.staleness(), unreadable: signals.unreadable() }
+    }
 }
 
 impl Notices {

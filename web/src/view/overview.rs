@@ -1,4 +1,6 @@
 use super::element::Node;
+use super::notices::Status;
+use super::watch::Crossed;
 use crate::plot::{count, millis};
 use crate::state::{Page, Place, SessionKey, Severity, Standing, View, in_trouble, name_of};
 
@@ -22,14 +24,6 @@ pub(super) struct Attention {
     more: Node,
 }
 
-/// A chart whose newest figure is beyond its threshold.
-#[derive(Clone, Debug)]
-pub(super) struct Crossed {
-    pub(super) title: String,
-    pub(super) figure: String,
-    pub(super) target: String,
-}
-
 impl Health {
     pub(super) fn find() -> Self {
         let line = Node::by_id("health");
@@ -37,32 +31,49 @@ impl Health {
         Self { line, parts }
     }
 
-    pub(super) fn paint(&mut self, view: &View<'_>, age: Option<u64>, crossed: usize) {
+    pub(super) fn paint(&mut self, view: &View<'_>, place: &Place, status: &Status, is_file: bool, crossed: usize) {
+        let data = match (place.span.until_ms, status.age) {
+            (Some(_), _) => "of the moment shown".into(),
+            (None, _) if is_file => "of the recording".into(),
+            (None, Some(age)) => [&count(age), " s old"].concat(),
+            (None, None) => "current".into(),
+        };
+        let is_old = status.age.is_some() && !is_file && place.span.until_ms.is_none();
         let Some(state) = view.state else {
-            self.line.set("data-severity", "well");
-            let words =
-                if view.ticks.newest() == 0 { "Waiting for the first figures." } else { "No frame of this moment." };
-            let texts = [words, "", "", "", "", ""].map(String::from);
-            return self.parts.iter_mut().zip(&texts).for_each(|(part, text)| part.text(text));
+            self.line.set("data-severity", "unknown");
+            let words = missing_text(view);
+            let texts = [words, "", "", "", "", ""];
+            return self.parts.iter_mut().zip(texts).for_each(|(part, text)| part.text(text));
         };
         let standing = Standing::of(state);
         let server = state.server();
         let severity = match () {
-            () if standing.alarms > 0 || crossed > 0 => Severity::Alarm,
-            () if standing.cautions > 0 => Severity::Caution,
-            () => Severity::Well,
+            () if is_old => "unknown",
+            () if standing.alarms > 0 || crossed > 0 => Severity::Alarm.key(),
+            () if standing.cautions > 0 => Severity::Caution.key(),
+            () => Severity::Well.key(),
         };
-        self.line.set("data-severity", severity.key());
+        self.line.set("data-severity", severity);
         let told = |name: &str, figure: String| [name, " ", &figure].concat();
+        let verdict = if is_old { "It is not known how things stand now.".into() } else { verdict(&standing, crossed) };
         let texts = [
-            verdict(&standing, crossed),
+            verdict,
             told("Sessions", sessions_text(&standing)),
             told("Drops", [&count(standing.dropped), "/s"].concat()),
             told("Tick lag", millis(server.tick_lag_ms)),
             told("Viewers", count(server.viewers)),
-            told("Data", age.map_or_else(|| "current".into(), |age| [&count(age), " s old"].concat())),
+            told("Data", data),
         ];
         self.parts.iter_mut().zip(&texts).for_each(|(part, text)| part.text(text));
+    }
+}
+
+/// Why there is nothing to show of a moment.
+pub(super) fn missing_text(view: &View<'_>) -> &'static str {
+    match () {
+        () if view.ticks.newest() == 0 => "Waiting for the first figures.",
+        () if view.row < view.oldest => "This moment is not held any more.",
+        () => "Of this moment no frame was received.",
     }
 }
 
@@ -98,11 +109,8 @@ impl Attention {
         let all = crossed.len() + rows.len();
         self.list.show(all > 0);
         self.none.show(all == 0);
-        self.none.text(if view.state.is_some() {
-            "Nothing needs attention: every source keeps up and no threshold is crossed."
-        } else {
-            "Waiting for figures."
-        });
+        let calm = "Nothing needs attention: every source keeps up and no threshold is crossed.";
+        self.none.text(if view.state.is_some() { calm } else { missing_text(view) });
         self.more.text(&match all.saturating_sub(NAMED_MAX) {
             0 => String::new(),
             more => ["And ", &count(more as u64), " more, on the page Sessions."].concat(),
@@ -116,7 +124,10 @@ impl Attention {
             let source = row.source.as_ref().map(|source| source.source().to_string()).unwrap_or_default();
             let name = [name_of(row.session.identity()), " · ", &source].concat();
             let words = row.trouble.map_or("", |trouble| trouble.words()).to_owned();
-            let since = view.events.since(key, view.row).map(super::events::time_of_day);
+            let since = view
+                .events
+                .since(key, row.source.map(|source| source.source()), view.row)
+                .map(super::events::time_of_day);
             let since = since.map(|time| ["since ", &time].concat()).unwrap_or_default();
             (name, place.with(Page::Session(key)).fragment(), words, since, row.severity())
         });

@@ -7,16 +7,17 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 
 use super::canvas;
-use super::cards::{Cards, Item, Paint};
+use super::cards::{Cards, Eye, Item, Paint};
 use super::chart_page::ChartPage;
 use super::element::Node;
 use super::events::{EventList, Wanted};
 use super::head::Head;
 use super::notices::{Notices, Status};
-use super::overview::{Attention, Crossed, Health};
+use super::overview::{Attention, Health};
 use super::session::SessionPage;
 use super::table::Table;
 use super::timebar::Timebar;
+use super::watch::{Crossed, Watch};
 use crate::plot::count;
 use crate::signals::Signals;
 use crate::state::{Board, Chart, Overall, Page, Place, Query, Subject, View};
@@ -24,6 +25,10 @@ use crate::state::{Board, Chart, Overall, Page, Place, Query, Subject, View};
 /// What one painting may spend on the past of charts, in milliseconds: less than what a frame of the
 /// screen leaves.
 const WORK_MS: f64 = 8.0;
+/// How long what is said stands there, in milliseconds.
+const SAID_MS: u32 = 6_000;
+/// How often the past of a chart is shown while it is made, in milliseconds.
+const PROGRESS_MS: f64 = 150.0;
 /// Families that have a card; of more, those that are searched for.
 const FAMILIES_MAX: usize = 400;
 /// Charts on the first page.
@@ -46,27 +51,38 @@ pub struct Painter {
     pub(super) signals: Signals,
     pub(super) held: Rc<RefCell<Held>>,
     is_asked: Rc<Cell<bool>>,
+    is_working: Rc<Cell<bool>>,
 }
 
 /// What is painted on, and what the reader does with it.
 #[derive(Default)]
 pub(super) struct Held {
     pub(super) screen: Option<Screen>,
-    /// The moment under the pointer, in Unix milliseconds.
-    pub(super) cursor_ms: Option<f64>,
-    /// A span that is being dragged out.
-    pub(super) dragged_ms: Option<(f64, f64)>,
+    /// How the reader looks at the charts.
+    pub(super) eye: Eye,
     /// When a playing moment was moved last.
     pub(super) played_ms: Option<f64>,
     /// The board that this browser keeps.
     pub(super) board: Board,
-    /// Those of its charts that are beyond their threshold, by their texts.
-    crossed: Vec<(String, Crossed)>,
-    /// What was said last, and until when.
-    said: Option<(String, f64)>,
-    zone_minutes: i32,
+    watch: Watch,
+    /// What was said last, and how often something was.
+    said: Option<String>,
+    times_said: u32,
+    /// What was painted last, but for the charts.
+    painted: Option<Painted>,
     /// The page that the address shows.
     page_key: &'static str,
+}
+
+/// What all but the charts depends on.
+#[derive(Clone, PartialEq)]
+struct Painted {
+    place: Place,
+    row: u64,
+    frames: u64,
+    crossed: usize,
+    status: Status,
+    is_file: bool,
 }
 
 /// All that is painted.
@@ -93,79 +109,114 @@ pub(super) struct Screen {
     board_name: Node,
     board_aside: Node,
     facts: Node,
+    /// The page whose cards were made last, and the schema of then.
+    synced: Option<(Page, u32, Option<u64>)>,
 }
 
 impl Painter {
     /// A painter that paints after whatever changes.
     pub fn start(signals: Signals) -> Self {
-        let held = Held { zone_minutes: canvas::zone_minutes(), ..Held::default() };
-        let painter = Self { signals, held: Rc::new(RefCell::new(held)), is_asked: Rc::default() };
-        painter.held.borrow_mut().board = Board::read(&Query::parse(&canvas::kept(BOARD_KEY)));
-        let asked = painter.clone();
-        signals.on_change(move || asked.ask());
+        let eye = Eye { zone_minutes: canvas::zone_minutes(), ..Eye::default() };
+        let board = Board::read(&Query::parse(&canvas::kept(BOARD_KEY)));
+        let held = Rc::new(RefCell::new(Held { eye, board, ..Held::default() }));
+        let painter = Self { signals, held, is_asked: Rc::default(), is_working: Rc::default() };
+        let told = painter.clone();
+        signals.on_change(move || {
+            told.watch();
+            told.ask();
+        });
         painter
     }
 
     /// Paints before the screen is drawn next.
     pub(super) fn ask(&self) {
-        if self.is_asked.replace(true) {
-            return;
+        if !self.is_asked.replace(true) {
+            let painter = self.clone();
+            before_drawing(move || {
+                painter.is_asked.set(false);
+                painter.paint();
+            });
         }
-        let painter = self.clone();
-        let paint = Closure::once_into_js(move || {
-            painter.is_asked.set(false);
-            painter.paint();
-        });
-        let Some(window) = web_sys::window() else { return };
-        // A page that is hidden is not drawn, and painted once it is seen again.
-        let _asked = window.request_animation_frame(paint.unchecked_ref());
     }
 
     /// Says something for a few seconds.
     pub(super) fn say(&self, words: &str) {
-        self.held.borrow_mut().said = Some((words.into(), now_ms() + 6_000.0));
+        let number = {
+            let mut held = self.held.borrow_mut();
+            held.said = Some(words.into());
+            held.times_said += 1;
+            held.times_said
+        };
+        let painter = self.clone();
+        let done = Closure::once_into_js(move || {
+            let mut held = painter.held.borrow_mut();
+            if held.times_said == number {
+                held.said = None;
+            }
+            drop(held);
+            painter.ask();
+        });
+        canvas::after(SAID_MS, done.unchecked_ref());
         self.ask();
     }
 
-    fn paint(&self) {
-        let begun = now_ms();
-        self.play(begun);
-        self.open_board();
+    /// Looks at the thresholds of the board, also while the page is hidden and nothing is painted.
+    fn watch(&self) {
         let place = self.signals.place();
-        let is_busy = {
+        let news = {
+            let Held { watch, board, .. } = &mut *self.held.borrow_mut();
+            self.signals.with_desk(|desk| watch.look(board, desk.live_mut(), &place))
+        };
+        for (title, words) in news {
+            canvas::notify(&title, &words);
+        }
+    }
+
+    fn paint(&self) {
+        let now = now_ms();
+        self.play(now);
+        let place = self.signals.place();
+        let is_playing = {
             let mut held = self.held.borrow_mut();
-            if held.screen.is_none() {
-                held.screen = Some(Screen::find());
-            }
+            held.screen.get_or_insert_with(Screen::find);
             held.show_address(&place);
             held.paint(self.signals, &place);
-            let is_busy = self.signals.with_desk(|desk| {
-                let has_time = || now_ms() - begun < WORK_MS;
-                let feed = desk.shown_mut();
-                feed.work(has_time) || feed.store().tracks().is_busy()
-            });
-            is_busy == Some(true) || held.played_ms.is_some() || held.said.is_some()
+            held.played_ms.is_some()
         };
-        if is_busy {
+        if is_playing {
             self.ask();
         }
         self.signals.painted();
+        self.work(now);
     }
 
-    /// The page of chosen charts is, where the reader has not said which, the one that is kept.
-    fn open_board(&self) {
-        let place = self.signals.place();
-        let kept = self.held.borrow().board.clone();
-        if place.page == Page::Board(Board::default()) && !kept.charts.is_empty() {
-            self.signals.go(place.with(Page::Board(kept)));
+    /// Goes on with the past of what is looked at; it is painted when it is done, and now and then before.
+    fn work(&self, painted_ms: f64) {
+        if self.is_working.replace(true) {
+            return;
         }
+        let painter = self.clone();
+        before_drawing(move || {
+            painter.is_working.set(false);
+            let begun = now_ms();
+            let has_time = || now_ms() - begun < WORK_MS;
+            let worked = painter.signals.with_desk(|desk| {
+                let feed = desk.shown_mut();
+                feed.work(has_time).then(|| feed.store().tracks().is_busy())
+            });
+            match worked {
+                None => {}
+                Some(true) if begun - painted_ms < PROGRESS_MS => painter.work(painted_ms),
+                Some(_) => painter.ask(),
+            }
+        });
     }
 
     /// Moves a playing moment on.
     fn play(&self, now: f64) {
         let Some(before) = self.held.borrow().played_ms else { return };
         let mut place = self.signals.place();
-        let newest = self.signals.with_desk(|desk| desk.shown().store().ticks().extent_ms()).flatten();
+        let newest = self.signals.with_desk(|desk| desk.shown().store().extent_ms());
         let (Some(until), Some((_, newest))) = (place.span.until_ms, newest) else {
             self.held.borrow_mut().played_ms = None;
             return;
@@ -179,6 +230,14 @@ impl Painter {
         }
         self.signals.go(place);
     }
+}
+
+/// Calls a function before the screen is drawn next; while the page is hidden it waits until it is seen.
+fn before_drawing(function: impl FnOnce() + 'static) {
+    let Some(window) = web_sys::window() else { return };
+    let function = Closure::once_into_js(function);
+    // A browser that draws has it.
+    let _asked = window.request_animation_frame(function.unchecked_ref());
 }
 
 /// The browser's monotonic clock.
@@ -195,15 +254,11 @@ impl Held {
     }
 
     fn paint(&mut self, signals: Signals, place: &Place) {
-        let Self { screen: Some(screen), cursor_ms, dragged_ms, played_ms, board, crossed, said, zone_minutes, .. } =
-            self
-        else {
-            return;
-        };
+        let Self { screen: Some(screen), eye, played_ms, board, watch, said, painted, .. } = self else { return };
         screen.show_page(&place.page);
         // Of the signals nothing can be read while the desk is worked on.
-        let status =
-            Status { connection: signals.connection(), age: signals.staleness(), unreadable: signals.unreadable() };
+        let status = Status::of(signals);
+        eye.age_seconds = status.age;
         signals.with_desk(|desk| {
             let file = desk.file().map(|file| (file.name().to_owned(), file.bytes(), file.fault()));
             let feed = desk.shown_mut();
@@ -212,48 +267,22 @@ impl Held {
             for subject in screen.wanted(&place.page) {
                 feed.want(&subject);
             }
-            for chart in board.charts.iter().filter(|chart| chart.threshold.is_some()) {
-                feed.want(&chart.subject);
+            if file.is_none() {
+                watch.want(board, feed);
             }
+            let frames = feed.store().frames();
             let view = feed.view(place.span);
-            watch(crossed, board, &view, place);
-            let told: Vec<Crossed> = crossed.iter().map(|(_, crossed)| crossed.clone()).collect();
-            screen.head.paint(place, Some(status.connection).filter(|_| file.is_none()));
-            screen.health.paint(&view, status.age, told.len());
-            screen.timebar.paint(&view, place, played_ms.is_some());
-            let words = said.as_ref().map(|(words, _)| words.as_str());
-            screen.notices.paint(&status, &view, file.as_ref(), words);
-            if said.as_ref().is_some_and(|(_, until)| now_ms() > *until) {
-                *said = None;
+            let paint = Paint::new(&view, place, *eye);
+            screen.notices.paint(&status, &view, file.as_ref(), said.as_deref());
+            let (place, row, crossed, is_file) = (place.clone(), view.row, watch.crossed().len(), file.is_some());
+            let now = Painted { place, row, frames, crossed, status, is_file };
+            if painted.as_ref() != Some(&now) {
+                screen.paint_figures(&now, &paint, played_ms.is_some(), watch.crossed());
+                *painted = Some(now);
             }
-            let paint = Paint::new(&view, place, *cursor_ms, *dragged_ms, *zone_minutes, status.age.is_some());
-            screen.paint_page(&view, place, &paint, &told);
-            screen.paint_facts(&view);
+            screen.paint_table_and_charts(&paint);
         });
     }
-}
-
-/// Looks which charts of the board went beyond their threshold, or came back.
-fn watch(crossed: &mut Vec<(String, Crossed)>, board: &Board, view: &View<'_>, place: &Place) {
-    let newest = view.ticks.newest();
-    let found = board.charts.iter().filter_map(|chart| {
-        let threshold = chart.threshold?;
-        let track = view.tracks.track(&chart.subject)?;
-        let figures = (0..track.lines().len()).filter_map(|line| view.tracks.value(track, line, newest));
-        let beyond = figures.into_iter().find(|figure| threshold.is_crossed(*figure))?;
-        let figure = crate::plot::short(beyond, track.unit());
-        let target = place.with(Page::Chart(chart.clone())).fragment();
-        Some((chart.text(), Crossed { title: title_of(chart), figure, target }))
-    });
-    let found: Vec<(String, Crossed)> = found.collect();
-    for (text, now) in &found {
-        if crossed.iter().all(|(held, _)| held != text) {
-            canvas::notify(&now.title, &["Beyond its threshold: ", &now.figure].concat());
-        }
-    }
-    *crossed = found;
-    let mark = if crossed.is_empty() { String::new() } else { ["(", &count(crossed.len() as u64), "!) "].concat() };
-    canvas::set_title(&[&mark, "Tachograph"].concat());
 }
 
 /// What a chart is called.
@@ -300,6 +329,7 @@ impl Screen {
             board_name: Node::by_id("board-name"),
             board_aside: Node::by_id("board-aside"),
             facts: Node::by_id("footer-facts"),
+            synced: None,
         }
     }
 
@@ -310,6 +340,8 @@ impl Screen {
     /// Makes the cards that a page has.
     fn sync(&mut self, page: &Page, newest: &State) {
         match page {
+            // Families only come.
+            _ if !self.is_outdated(page, newest) => {}
             Page::Overview => self.overview.sync(overview_items(newest)),
             Page::Metrics { words } => {
                 let items = metrics_items(newest, words);
@@ -332,6 +364,15 @@ impl Screen {
         }
     }
 
+    /// Whether a page's cards were made for another page, or of fewer families.
+    fn is_outdated(&mut self, page: &Page, newest: &State) -> bool {
+        let now =
+            (page.clone(), newest.schema().extent().entries, newest.schema().hash(newest.schema().extent().entries));
+        let is_same = self.synced.as_ref() == Some(&now);
+        self.synced = Some(now);
+        !is_same
+    }
+
     /// The cards of a page.
     pub(super) fn cards(&mut self, page: &Page) -> Option<&mut Cards> {
         match page {
@@ -348,31 +389,54 @@ impl Screen {
         self.cards(page).map(|cards| cards.wanted()).unwrap_or_default()
     }
 
-    fn paint_page(&mut self, view: &View<'_>, place: &Place, paint: &Paint<'_>, crossed: &[Crossed]) {
-        if let Page::Sessions(listing) = &place.page {
+    /// All that stays as it is while only a pointer moves.
+    fn paint_figures(&mut self, now: &Painted, paint: &Paint<'_>, is_playing: bool, crossed: &[Crossed]) {
+        let (view, place) = (paint.view, paint.place);
+        let origin = Some(now.status.connection).filter(|_| !now.is_file);
+        self.head.paint(place, origin);
+        self.health.paint(view, place, &now.status, now.is_file, crossed.len());
+        self.timebar.paint(view, place, is_playing);
+        self.paint_controls(&place.page);
+        match &place.page {
+            Page::Overview => self.attention.paint(view, place, crossed),
+            Page::Session(key) => self.session.paint(view, place, *key),
+            Page::Metrics { .. } => self.metrics_aside.text(&registry_text(view)),
+            Page::Events { words } => self.events.paint(view, place, Wanted { words, session: None }),
+            Page::Board(_) => {
+                self.board_aside.text(if crossed.is_empty() {
+                    ""
+                } else {
+                    "A threshold of the saved board is crossed."
+                });
+            }
+            Page::Sessions(_) | Page::Chart(_) => {}
+        }
+        self.paint_facts(view);
+    }
+
+    fn paint_controls(&mut self, page: &Page) {
+        if let Page::Sessions(listing) = page {
             for (button, key) in self.states.iter_mut().zip(["well", "caution", "alarm"]) {
                 button.set("aria-pressed", if listing.at_least.key() == key { "true" } else { "false" });
             }
         }
-        if let Page::Sessions(crate::state::Listing { words, .. }) | Page::Metrics { words } | Page::Events { words } =
-            &place.page
-            && let Some((_, input)) = self.words.iter().find(|(key, _)| key.starts_with(place.page.key()))
-        {
-            canvas::set_text(input.element(), words);
-        }
-        match &place.page {
-            Page::Overview => self.attention.paint(view, place, crossed),
-            Page::Sessions(listing) => self.table.paint(view, place, listing),
-            Page::Session(key) => self.session.paint(view, place, *key),
-            Page::Metrics { .. } => self.metrics_aside.text(&registry_text(view)),
+        let words = match page {
+            Page::Sessions(listing) => &listing.words,
+            Page::Metrics { words } | Page::Events { words } => words,
+            _ => return,
+        };
+        let input = self.words.iter().find(|(key, _)| key.starts_with(page.key()));
+        input.into_iter().for_each(|(_, input)| canvas::set_text(input.element(), words));
+    }
+
+    /// What also depends on the pointer, and on how far the table is scrolled.
+    fn paint_table_and_charts(&mut self, paint: &Paint<'_>) {
+        match &paint.place.page {
+            Page::Sessions(listing) => self.table.paint(paint.view, paint.place, listing),
             Page::Chart(_) => self.chart.paint(paint),
-            Page::Events { words } => self.events.paint(view, place, Wanted { words, session: None }),
-            Page::Board(_) => self.board_aside.text(match crossed.len() {
-                0 => "",
-                _ => "A threshold is crossed.",
-            }),
+            _ => {}
         }
-        if let Some(cards) = self.cards(&place.page) {
+        if let Some(cards) = self.cards(&paint.place.page) {
             cards.paint(paint);
         }
     }

@@ -5,7 +5,7 @@ use super::cards::{Cards, Item};
 use super::element::Node;
 use super::events::{EventList, Wanted};
 use crate::plot::{count, duration, exact, millis};
-use crate::state::{Chart, Place, SessionKey, Severity, Subject, View, name_of, worst};
+use crate::state::{Chart, Noted, Place, SessionKey, Severity, Subject, View, name_of, worst};
 
 /// The charts of a session, with what they are called.
 pub(super) const CHARTS: [(Cell, &str); 11] = [
@@ -27,7 +27,7 @@ pub(super) struct SessionPage {
     title: Node,
     state: Node,
     facts: Node,
-    facts_held: Vec<(Node, Node)>,
+    facts_held: Vec<[Node; 3]>,
     pub(super) cards: Cards,
     receipt: Node,
     receipt_table: Node,
@@ -108,9 +108,11 @@ impl SessionPage {
     fn paint_facts(&mut self, facts: &[(&'static str, String)]) {
         while self.facts_held.len() < facts.len() {
             let pair = Node::made("div", "", &self.facts);
-            self.facts_held.push((Node::made("dt", "", &pair), Node::made("dd", "", &pair)));
+            let [name, value] = ["dt", "dd"].map(|tag| Node::made(tag, "", &pair));
+            self.facts_held.push([pair, name, value]);
         }
-        for (place, (name, value)) in self.facts_held.iter_mut().enumerate() {
+        for (place, [pair, name, value]) in self.facts_held.iter_mut().enumerate() {
+            pair.show(place < facts.len());
             let (title, figure) = facts.get(place).map_or(("", ""), |(title, figure)| (*title, figure.as_str()));
             name.text(title);
             value.text(figure);
@@ -119,11 +121,15 @@ impl SessionPage {
 
     /// A receipt does not change.
     fn paint_receipt(&mut self, view: &View<'_>, key: SessionKey) {
-        let found = view.events.newest().filter(|noted| noted.key == Some(key)).find_map(|noted| noted.receipt());
+        let found = view
+            .events
+            .newest()
+            .filter(|noted| noted.key == Some(key) && noted.row <= view.row)
+            .find_map(Noted::receipt);
         self.receipt.show(found.is_some());
         let Some(receipt) = found.filter(|_| self.receipt_of != Some(key)) else { return };
         self.receipt_of = Some(key);
-        self.receipt_table.text("");
+        self.receipt_table.clear();
         let mut rows = Vec::new();
         flatten("", receipt, &mut rows);
         for (name, value) in rows {

@@ -1,7 +1,8 @@
-use tachograph_core::wire::SessionPhase;
 use tachograph_core::wire::frame::{Cell, SourceView};
+use tachograph_core::wire::{SessionPhase, SourceName};
 
 use super::element::Node;
+use super::overview::missing_text;
 use crate::plot::{count, decimal, duration, millis, percent, seconds};
 use crate::state::{
     Listing, Order, Page, Place, SPARK_TICKS, SessionKey, TableRow, View, level_of, listed, name_of, order_named,
@@ -22,13 +23,11 @@ const COLUMNS: [(&str, &str, &str); 11] = [
     ("voice_ratio", "Voice", "Share of voice in the newest chunk"),
 ];
 const AGE: (&str, &str, &str) = ("age", "Age", "Since the session's start");
-const ROW: &str = r#"<a role="cell" class="who" data-part></a><span role="cell" data-part></span><span role="cell" class="fig" data-part></span><span role="cell" aria-hidden="true"><canvas class="spark" data-part></canvas></span><span role="cell" class="fig" data-part></span><span role="cell" class="fig" data-part></span><span role="cell" class="fig" data-part></span><span role="cell" class="fig" data-part></span><span role="cell" class="fig" data-part></span><span role="cell" data-part></span><span role="cell" data-part></span><span role="cell" class="fig" data-part></span>"#;
+const ROW: &str = r#"<span role="gridcell" class="who"><a tabindex="-1" data-part></a></span><span role="gridcell" data-part></span><span role="gridcell" class="fig" data-part></span><span role="gridcell" aria-label="how full the queue was"><canvas class="spark" data-part></canvas></span><span role="gridcell" class="fig" data-part></span><span role="gridcell" class="fig" data-part></span><span role="gridcell" class="fig" data-part></span><span role="gridcell" class="fig" data-part></span><span role="gridcell" class="fig" data-part></span><span role="gridcell" data-part></span><span role="gridcell" data-part></span><span role="gridcell" class="fig" data-part></span>"#;
 /// Rows beyond the visible ones that exist, above and below.
 const SPARE_ROWS: usize = 4;
-/// A row's heights: in a line, and as a card where the page is narrow.
-const HEIGHTS: (f64, f64) = (44.0, 132.0);
-/// Below this the rows are cards, as the style sheet has it.
-const NARROW: i32 = 900;
+/// A row's height in pixels before there is one; the style sheet says it.
+const ROW_PIXELS: f64 = 44.0;
 
 /// The table of sessions. Of its rows only those exist that can be seen.
 #[derive(Debug)]
@@ -41,16 +40,19 @@ pub(super) struct Table {
     told: Node,
     whole: Node,
     chosen: usize,
-    /// The rows that there were last, and who the chosen one is.
-    held: usize,
-    chosen_key: Option<SessionKey>,
+    /// Whose the rows are, in their order.
+    keys: Vec<RowKey>,
+    row_pixels: f64,
 }
+
+/// Whose a row is.
+type RowKey = (SessionKey, Option<SourceName>);
 
 #[derive(Debug)]
 struct Row {
     node: Node,
     parts: Vec<Node>,
-    place: Option<usize>,
+    place: Option<(usize, f64)>,
 }
 
 /// A step of the choice.
@@ -88,14 +90,14 @@ impl Table {
             told: Node::by_id("sessions-count"),
             whole: Node::by_id("sessions-table"),
             chosen: 0,
-            held: 0,
-            chosen_key: None,
+            keys: Vec::new(),
+            row_pixels: ROW_PIXELS,
         }
     }
 
     pub(super) fn paint(&mut self, view: &View<'_>, place: &Place, listing: &Listing) {
         self.paint_heads(listing);
-        let Some(state) = view.state else { return self.say("Of this moment no frame was received.") };
+        let Some(state) = view.state else { return self.say(missing_text(view)) };
         let rows = listed(state, listing);
         let all = state.session_views().len();
         self.told.text(&[&count(rows.len() as u64), " rows, ", &count(all as u64), " sessions"].concat());
@@ -104,71 +106,71 @@ impl Table {
             (true, 0) => self.say("No session is live. Start one: tachograph stream FILE.wav"),
             (true, _) => self.say("No session fits the filter."),
         }
-        self.held = rows.len();
         self.keep_choice(&rows, view.tag);
         self.whole.set("aria-rowcount", &(rows.len() + 1).to_string());
-        let height = self.row_height();
-        self.space.style("height", &[&count_plain(rows.len() as f64 * height), "px"].concat());
-        let top = f64::from(self.body.element().scroll_top());
-        let visible = (f64::from(self.body.element().client_height()) / height) as usize + 2 * SPARE_ROWS;
+        let height = self.measure();
+        self.space.style("height", &pixels(rows.len() as f64 * height));
+        let (top, room) = self.scrolled();
+        let visible = (room / height) as usize + 2 * SPARE_ROWS;
         let first = ((top / height) as usize).saturating_sub(SPARE_ROWS).min(rows.len());
         let last = (first + visible).min(rows.len());
         self.make_rows(last - first);
         for (offset, row) in self.rows.iter_mut().enumerate() {
             let number = first + offset;
-            let Some(content) = rows.get(number).filter(|_| number < last) else {
-                row.node.show(false);
-                continue;
-            };
-            row.node.show(true);
-            if row.place != Some(number) {
-                row.place = Some(number);
-                let shift = ["translateY(", &count_plain(number as f64 * height), "px)"].concat();
-                row.node.style("transform", &shift);
-                row.node.set("aria-rowindex", &(number + 2).to_string());
-                row.node.set("id", &["row-", &number.to_string()].concat());
-            }
-            row.paint(content, view, place, number == self.chosen);
+            let content = rows.get(number).filter(|_| number < last);
+            row.put(content.map(|_| number), offset, height);
+            content.iter().for_each(|content| row.paint(content, view, place, number == self.chosen));
         }
-        let active = ["row-", &self.chosen.to_string()].concat();
-        self.body.set("aria-activedescendant", if rows.is_empty() { "" } else { &active });
+        let active = if rows.is_empty() { String::new() } else { row_id(self.chosen) };
+        self.whole.set("aria-activedescendant", &active);
     }
 
-    /// Moves the choice. Returns whether that is for the painter to show.
+    /// Moves the choice, and scrolls to it.
     pub(super) fn choose(&mut self, step: Choose) {
-        let last = self.held.saturating_sub(1);
+        let last = self.keys.len().saturating_sub(1);
         self.chosen = match step {
             Choose::By(by) => self.chosen.saturating_add_signed(by).min(last),
             Choose::First => 0,
             Choose::Last => last,
         };
-        self.chosen_key = None;
-        let (height, element) = (self.row_height(), self.body.element());
-        let (top, room) = (f64::from(element.scroll_top()), f64::from(element.client_height()));
+        let (height, (top, room)) = (self.row_pixels, self.scrolled());
         let above = self.chosen as f64 * height;
-        if above < top {
-            element.set_scroll_top(above as i32);
-        } else if above + height > top + room {
-            element.set_scroll_top((above + height - room) as i32);
-        }
+        let to = if above < top { above } else { (above + height - room).max(top) };
+        self.body.element().set_scroll_top(to as i32);
     }
 
     /// The session that is chosen.
     pub(super) fn chosen(&self) -> Option<SessionKey> {
-        self.chosen_key
+        self.keys.get(self.chosen).map(|(session, _)| *session)
     }
 
-    /// The choice stays with its session as long as that is near where it was.
+    /// The choice stays with whom it is of, where the order changes.
     fn keep_choice(&mut self, rows: &[TableRow<'_>], tag: u32) {
-        self.chosen = self.chosen.min(rows.len().saturating_sub(1));
-        let key = |row: &TableRow<'_>| SessionKey { tag, id: row.session.id() };
-        if let Some(held) = self.chosen_key
-            && let Some(place) = rows.iter().position(|row| key(row) == held)
-            && rows.get(self.chosen).map(key) != Some(held)
-        {
-            self.chosen = place;
+        let key = |row: &TableRow<'_>| {
+            (SessionKey { tag, id: row.session.id() }, row.source.as_ref().map(SourceView::source))
+        };
+        let held = self.keys.get(self.chosen).copied();
+        self.keys.clear();
+        self.keys.extend(rows.iter().map(key));
+        let stays = held.is_none() || self.keys.get(self.chosen) == held.as_ref();
+        let found = if stays { None } else { self.keys.iter().position(|key| Some(*key) == held) };
+        self.chosen = found.unwrap_or(self.chosen).min(self.keys.len().saturating_sub(1));
+    }
+
+    /// How far it is scrolled, and how much of it can be seen, in pixels.
+    fn scrolled(&self) -> (f64, f64) {
+        let element = self.body.element();
+        (f64::from(element.scroll_top()), f64::from(element.client_height()))
+    }
+
+    /// A row's height, as the style sheet has it.
+    fn measure(&mut self) -> f64 {
+        let shown = self.rows.iter().map(|row| f64::from(row.node.element().offset_height()));
+        self.row_pixels = shown.fold(0.0, f64::max);
+        if self.row_pixels < 1.0 {
+            self.row_pixels = ROW_PIXELS;
         }
-        self.chosen_key = rows.get(self.chosen).map(key);
+        self.row_pixels
     }
 
     fn paint_heads(&mut self, listing: &Listing) {
@@ -200,10 +202,6 @@ impl Table {
         }
     }
 
-    fn row_height(&self) -> f64 {
-        if self.whole.element().client_width() < NARROW { HEIGHTS.1 } else { HEIGHTS.0 }
-    }
-
     fn say(&mut self, words: &str) {
         self.none.show(!words.is_empty());
         self.none.text(words);
@@ -212,6 +210,21 @@ impl Table {
 }
 
 impl Row {
+    /// Puts it where the row of this number stands; out of sight where there is none.
+    fn put(&mut self, number: Option<usize>, offset: usize, height: f64) {
+        self.node.show(number.is_some());
+        let place = number.map(|number| (number, height));
+        if self.place == place {
+            return;
+        }
+        self.place = place;
+        let Some(number) = number else { return self.node.set("id", &["row-unused-", &offset.to_string()].concat()) };
+        let shift = ["translateY(", &pixels(number as f64 * height), ")"].concat();
+        self.node.style("transform", &shift);
+        self.node.set("aria-rowindex", &(number + 2).to_string());
+        self.node.set("id", &row_id(number));
+    }
+
     fn paint(&mut self, content: &TableRow<'_>, view: &View<'_>, place: &Place, is_chosen: bool) {
         let session = content.session;
         let key = SessionKey { tag: view.tag, id: session.id() };
@@ -262,8 +275,7 @@ impl Row {
     fn paint_spark(&self, content: &TableRow<'_>, view: &View<'_>) {
         let Some(canvas) = self.parts.get(3) else { return };
         let source = content.source.as_ref().map(SourceView::source);
-        let place = content.session.sources().position(|held| Some(held.source()) == source);
-        let fills = place.and_then(|place| view.sparks.fills((view.tag, view.row), content.session.id(), place as u32));
+        let fills = source.and_then(|source| view.sparks.fills((view.tag, view.row), content.session.id(), source));
         let fills = fills.unwrap_or([f32::NAN; SPARK_TICKS]);
         super::canvas::paint_spark(canvas, &fills);
     }
@@ -307,7 +319,10 @@ fn order_key(order: Order) -> &'static str {
     }
 }
 
-/// Pixels without what sets thousands apart.
-pub(super) fn count_plain(pixels: f64) -> String {
-    (pixels.max(0.0) as u64).to_string()
+fn row_id(number: usize) -> String {
+    ["row-", &number.to_string()].concat()
+}
+
+fn pixels(length: f64) -> String {
+    [&(length.max(0.0) as u64).to_string(), "px"].concat()
 }

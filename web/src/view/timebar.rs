@@ -48,7 +48,7 @@ impl Timebar {
         }
         let head = view.ticks.head(view.row);
         let time = head.map_or_else(|| "–".into(), |head| time_of_day(head.wall_ms as f64 / 1_000.0));
-        let newest = view.ticks.extent_ms().map_or(0, |(_, newest)| newest);
+        let newest = view.extent_ms().map_or(0, |(_, newest)| newest);
         let behind = until_ms.map_or(0, |until| newest.saturating_sub(until)) / 1_000;
         let told = if is_paused { [&time, ", ", &duration(behind as f64), " behind"].concat() } else { time };
         self.clock.text(&told);
@@ -60,9 +60,9 @@ impl Timebar {
 
 impl Timebar {
     fn paint_strip(&self, view: &View<'_>) {
-        let Some((oldest, newest)) = view.ticks.extent_ms() else { return };
+        let Some((oldest, newest)) = view.extent_ms() else { return };
         let size = (self.strip.element().client_width() as f32, self.strip.element().client_height() as f32);
-        let (gaps, marks) = (gaps_of(view, 1, view.ticks.newest()), view.events.newest().map(mark_of));
+        let (gaps, marks) = (gaps_of(view, view.oldest, view.ticks.newest()), view.events.newest().map(mark_of));
         let list = timeline(size, (oldest as f64, newest as f64), &gaps, &marks.collect::<Vec<_>>());
         super::canvas::paint(&self.strip, &list);
     }
@@ -70,14 +70,14 @@ impl Timebar {
 
 /// Where on the slider a moment is.
 fn position(view: &View<'_>, until_ms: Option<u64>) -> f64 {
-    let Some((until, (oldest, newest))) = until_ms.zip(view.ticks.extent_ms()) else { return STEPS };
+    let Some((until, (oldest, newest))) = until_ms.zip(view.extent_ms()) else { return STEPS };
     let length = newest.saturating_sub(oldest).max(1) as f64;
     (STEPS * until.saturating_sub(oldest) as f64 / length).clamp(0.0, STEPS)
 }
 
 /// The moment of a place on the slider; nothing at its end, which is live.
 pub(super) fn moment(view: &View<'_>, position: f64) -> Option<u64> {
-    let (oldest, newest) = view.ticks.extent_ms()?;
+    let (oldest, newest) = view.extent_ms()?;
     let share = (position / STEPS).clamp(0.0, 1.0);
     (position < STEPS).then(|| oldest + (share * newest.saturating_sub(oldest) as f64) as u64)
 }
