@@ -1,6 +1,7 @@
 //! The page's pages as a person has them: what each shows, and what can be done on it.
 
 use std::collections::BTreeMap;
+use std::panic::Location;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -148,11 +149,14 @@ impl Page {
     }
 
     /// Goes to a fragment as by a link.
-    pub(crate) async fn go(&self, fragment: &str) -> Result<(), Failure> {
-        self.browser.call("location.hash = arguments[0]", vec![fragment.into()]).await?;
-        let name: String = fragment.chars().skip(2).take_while(|letter| letter.is_ascii_lowercase()).collect();
-        self.until(SOON, |facts| facts.page == name).await?;
-        Ok(())
+    #[track_caller]
+    pub(crate) fn go(&self, fragment: &str) -> impl Future<Output = Result<(), Failure>> {
+        told(async move {
+            self.browser.call("location.hash = arguments[0]", vec![fragment.into()]).await?;
+            let name: String = fragment.chars().skip(2).take_while(|letter| letter.is_ascii_lowercase()).collect();
+            self.until(SOON, |facts| facts.page == name).await?;
+            Ok(())
+        })
     }
 
     pub(crate) async fn facts(&self) -> Result<Facts, Failure> {
@@ -160,20 +164,29 @@ impl Page {
     }
 
     /// Waits until this holds of the page.
-    pub(crate) async fn until(&self, limit: Duration, wanted: impl Fn(&Facts) -> bool) -> Result<Facts, Failure> {
-        let read = self.browser.until(FACTS, limit, |read| wanted(&Facts::of(read))).await?;
-        Ok(Facts::of(&read))
+    #[track_caller]
+    pub(crate) fn until(&self, limit: Duration, wanted: impl Fn(&Facts) -> bool) -> impl Future<Output = Result<Facts, Failure>> {
+        told(async move {
+            let read = self.browser.until(FACTS, limit, |read| wanted(&Facts::of(read))).await?;
+            Ok(Facts::of(&read))
+        })
     }
 
     /// Waits until another frame is there.
-    pub(crate) async fn next_frame(&self) -> Result<Facts, Failure> {
-        let before = self.facts().await?.held;
-        self.until(LATER, |facts| facts.held > before).await
+    #[track_caller]
+    pub(crate) fn next_frame(&self) -> impl Future<Output = Result<Facts, Failure>> {
+        told(async move {
+            let before = self.facts().await?.held;
+            self.until(LATER, |facts| facts.held > before).await
+        })
     }
 
     /// Waits until a script returns what is wanted.
-    pub(crate) async fn until_read(&self, script: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value, Failure> {
-        self.browser.until(script, LATER, wanted).await
+    #[track_caller]
+    pub(crate) fn until_read(&self, script: &str, wanted: impl Fn(&Value) -> bool) -> impl Future<Output = Result<Value, Failure>> {
+        told(async move {
+            self.browser.until(script, LATER, wanted).await
+        })
     }
 
     /// What each element of a selector gives, by an expression of `element`.
@@ -194,26 +207,35 @@ impl Page {
     }
 
     /// Waits until the first element of a selector has a text that is wanted.
-    pub(crate) async fn until_text(&self, css: &str, wanted: impl Fn(&str) -> bool) -> Result<String, Failure> {
-        let script = format!("return document.querySelector({})?.textContent ?? ''", json!(css));
-        let read = self.until_read(&script, |read| read.as_str().is_some_and(&wanted)).await?;
-        Ok(read.as_str().unwrap_or_default().to_owned())
+    #[track_caller]
+    pub(crate) fn until_text(&self, css: &str, wanted: impl Fn(&str) -> bool) -> impl Future<Output = Result<String, Failure>> {
+        told(async move {
+            let script = format!("return document.querySelector({})?.textContent ?? ''", json!(css));
+            let read = self.until_read(&script, |read| read.as_str().is_some_and(&wanted)).await?;
+            Ok(read.as_str().unwrap_or_default().to_owned())
+        })
     }
 
     pub(crate) async fn find(&self, testid: &str) -> Result<Element, Failure> {
         self.browser.find(&format!("[data-testid=\"{testid}\"]")).await
     }
 
-    pub(crate) async fn click(&self, testid: &str) -> Result<(), Failure> {
-        self.browser.click(testid).await.map_err(|error| format!("{testid}: {error}").into())
+    #[track_caller]
+    pub(crate) fn click(&self, testid: &str) -> impl Future<Output = Result<(), Failure>> {
+        told(async move {
+            self.browser.click(testid).await.map_err(|error| format!("{testid}: {error}").into())
+        })
     }
 
     /// Types into a field, in place of what it has.
-    pub(crate) async fn type_into(&self, testid: &str, text: &str) -> Result<(), Failure> {
-        let field = self.find(testid).await?;
-        field.click().await?;
-        field.clear().await?;
-        Ok(field.send_keys(text).await?)
+    #[track_caller]
+    pub(crate) fn type_into(&self, testid: &str, text: &str) -> impl Future<Output = Result<(), Failure>> {
+        told(async move {
+            let field = self.find(testid).await?;
+            field.click().await?;
+            field.clear().await?;
+            Ok(field.send_keys(text).await?)
+        })
     }
 
     pub(crate) async fn keys(&self, keys: &str) -> Result<(), Failure> {
@@ -232,30 +254,36 @@ impl Page {
     }
 
     /// Waits until the cards are as wanted.
-    pub(crate) async fn until_cards(&self, wanted: impl Fn(&[Card]) -> bool) -> Result<Vec<Card>, Failure> {
-        let cards = |read: &Value| -> Vec<Card> {
-            read.as_array().map_or(&[][..], Vec::as_slice).iter().map(card_of).collect()
-        };
-        let read = self.browser.until(CARDS, LATER, |read| wanted(&cards(read))).await?;
-        Ok(cards(&read))
+    #[track_caller]
+    pub(crate) fn until_cards(&self, wanted: impl Fn(&[Card]) -> bool) -> impl Future<Output = Result<Vec<Card>, Failure>> {
+        told(async move {
+            let cards = |read: &Value| -> Vec<Card> {
+                read.as_array().map_or(&[][..], Vec::as_slice).iter().map(card_of).collect()
+            };
+            let read = self.browser.until(CARDS, LATER, |read| wanted(&cards(read))).await?;
+            Ok(cards(&read))
+        })
     }
 
     /// Does what downloads a file. Returns where it is.
-    pub(crate) async fn download(&self, button: &str, ending: &str) -> Result<PathBuf, Failure> {
-        let folder = folder(ending)?;
-        self.browser.download_to(&folder).await?;
-        self.click(button).await?;
-        let began = Instant::now();
-        while began.elapsed() < LATER {
-            for entry in std::fs::read_dir(&folder)? {
-                let file = entry?.path();
-                if file.extension().is_some_and(|held| held == ending) {
-                    return Ok(file);
+    #[track_caller]
+    pub(crate) fn download(&self, button: &str, ending: &str) -> impl Future<Output = Result<PathBuf, Failure>> {
+        told(async move {
+            let folder = folder(ending)?;
+            self.browser.download_to(&folder).await?;
+            self.click(button).await?;
+            let began = Instant::now();
+            while began.elapsed() < LATER {
+                for entry in std::fs::read_dir(&folder)? {
+                    let file = entry?.path();
+                    if file.extension().is_some_and(|held| held == ending) {
+                        return Ok(file);
+                    }
                 }
+                sleep(Duration::from_millis(50)).await;
             }
-            sleep(Duration::from_millis(50)).await;
-        }
-        Err(format!("{button} saved no file {ending}").into())
+            Err(format!("{button} saved no file {ending}").into())
+        })
     }
 
     /// Opens a file as by the dialog for it.
@@ -264,9 +292,12 @@ impl Page {
     }
 
     /// What must never happen did not. Ends the browser.
-    pub(crate) async fn end(self) -> Result<(), Failure> {
-        self.assert_sound().await?;
-        self.browser.end().await
+    #[track_caller]
+    pub(crate) fn end(self) -> impl Future<Output = Result<(), Failure>> {
+        told(async move {
+            self.assert_sound().await?;
+            self.browser.end().await
+        })
     }
 
     /// No error, nothing that the page's policy forbids, no request to anybody else.
@@ -317,6 +348,13 @@ impl Page {
     }
 }
 
+/// Where a test waited in vain is told.
+#[track_caller]
+fn told<T>(work: impl Future<Output = Result<T, Failure>>) -> impl Future<Output = Result<T, Failure>> {
+    let caller = Location::caller();
+    async move { work.await.map_err(|failure| format!("{caller}: {failure}").into()) }
+}
+
 fn card_of(read: &Value) -> Card {
     let text = |name: &str| read[name].as_str().unwrap_or_default().to_owned();
     let pair = |pair: &Value| Some((pair[0].as_str()?.to_owned(), pair[1].as_str()?.to_owned()));
@@ -348,16 +386,19 @@ impl Overview<'_> {
     }
 
     /// What is listed, each in a line.
-    pub(crate) async fn until_attention(&self, wanted: impl Fn(&[String]) -> bool) -> Result<Vec<String>, Failure> {
-        let script = "return [...document.querySelectorAll('#attention:not([hidden]) li:not([hidden])')]
-            .map((line) => [...line.children].map((part) => part.textContent).join(' | '))";
-        let lines = |read: &Value| -> Vec<String> {
-            let lines = read.as_array().map_or(&[][..], Vec::as_slice).iter();
-            lines.filter_map(|line| line.as_str().map(Into::into)).collect()
-        };
-        let limit = Duration::from_secs(40);
-        let read = self.0.browser.until(script, limit, |read| wanted(&lines(read))).await?;
-        Ok(lines(&read))
+    #[track_caller]
+    pub(crate) fn until_attention(&self, wanted: impl Fn(&[String]) -> bool) -> impl Future<Output = Result<Vec<String>, Failure>> {
+        told(async move {
+            let script = "return [...document.querySelectorAll('#attention:not([hidden]) li:not([hidden])')]
+                .map((line) => [...line.children].map((part) => part.textContent).join(' | '))";
+            let lines = |read: &Value| -> Vec<String> {
+                let lines = read.as_array().map_or(&[][..], Vec::as_slice).iter();
+                lines.filter_map(|line| line.as_str().map(Into::into)).collect()
+            };
+            let limit = Duration::from_secs(40);
+            let read = self.0.browser.until(script, limit, |read| wanted(&lines(read))).await?;
+            Ok(lines(&read))
+        })
     }
 }
 
@@ -403,9 +444,12 @@ impl Sessions<'_> {
         Ok((read[0].as_u64().unwrap_or_default(), rows_of(&read[1])))
     }
 
-    pub(crate) async fn until_rows(&self, wanted: impl Fn(&[Row]) -> bool) -> Result<Vec<Row>, Failure> {
-        let read = self.0.browser.until(ROWS, Duration::from_secs(40), |read| wanted(&rows_of(read))).await?;
-        Ok(rows_of(&read))
+    #[track_caller]
+    pub(crate) fn until_rows(&self, wanted: impl Fn(&[Row]) -> bool) -> impl Future<Output = Result<Vec<Row>, Failure>> {
+        told(async move {
+            let read = self.0.browser.until(ROWS, Duration::from_secs(40), |read| wanted(&rows_of(read))).await?;
+            Ok(rows_of(&read))
+        })
     }
 
     pub(crate) async fn filter(&self, words: &str) -> Result<(), Failure> {
@@ -421,7 +465,7 @@ impl Sessions<'_> {
     }
 
     pub(crate) async fn focus(&self) -> Result<(), Failure> {
-        self.0.browser.read("document.getElementById('sessions-body').focus()").await?;
+        self.0.browser.read("document.getElementById('sessions-table').focus()").await?;
         Ok(())
     }
 }
@@ -451,19 +495,25 @@ impl SessionPage<'_> {
         self.0.text("#title-session").await
     }
 
-    pub(crate) async fn until_state(&self, wanted: impl Fn(&str) -> bool) -> Result<String, Failure> {
-        self.0.until_text("[data-testid=\"session-state\"]", wanted).await
+    #[track_caller]
+    pub(crate) fn until_state(&self, wanted: impl Fn(&str) -> bool) -> impl Future<Output = Result<String, Failure>> {
+        told(async move {
+            self.0.until_text("[data-testid=\"session-state\"]", wanted).await
+        })
     }
 
     /// The receipt's lines, once it is there.
-    pub(crate) async fn until_receipt(&self) -> Result<Vec<String>, Failure> {
-        let script = "return [...document.querySelectorAll('#receipt:not([hidden]) tr')]
-            .map((row) => [...row.children].map((cell) => cell.textContent).join(': '))";
-        let limit = Duration::from_secs(40);
-        let read =
-            self.0.browser.until(script, limit, |read| read.as_array().is_some_and(|rows| !rows.is_empty())).await?;
-        let rows = read.as_array().map_or(&[][..], Vec::as_slice).iter();
-        Ok(rows.filter_map(|row| row.as_str().map(Into::into)).collect())
+    #[track_caller]
+    pub(crate) fn until_receipt(&self) -> impl Future<Output = Result<Vec<String>, Failure>> {
+        told(async move {
+            let script = "return [...document.querySelectorAll('#receipt:not([hidden]) tr')]
+                .map((row) => [...row.children].map((cell) => cell.textContent).join(': '))";
+            let limit = Duration::from_secs(40);
+            let read =
+                self.0.browser.until(script, limit, |read| read.as_array().is_some_and(|rows| !rows.is_empty())).await?;
+            let rows = read.as_array().map_or(&[][..], Vec::as_slice).iter();
+            Ok(rows.filter_map(|row| row.as_str().map(Into::into)).collect())
+        })
     }
 
     pub(crate) async fn events(&self) -> Result<Vec<String>, Failure> {
@@ -493,10 +543,13 @@ impl Metrics<'_> {
 pub(crate) struct ChartPage<'p>(&'p Page);
 
 impl ChartPage<'_> {
-    pub(crate) async fn choose(&self, what: &str, value: &str) -> Result<(), Failure> {
-        let select = self.0.find(&format!("chart-{what}")).await?;
-        select.select_by_value(value).await.map_err(|error| format!("{what}={value}: {error}"))?;
-        Ok(())
+    #[track_caller]
+    pub(crate) fn choose(&self, what: &str, value: &str) -> impl Future<Output = Result<(), Failure>> {
+        told(async move {
+            let select = self.0.find(&format!("chart-{what}")).await?;
+            select.select_by_value(value).await.map_err(|error| format!("{what}={value}: {error}"))?;
+            Ok(())
+        })
     }
 
     /// The table's head and its rows, newest first.
@@ -504,9 +557,12 @@ impl ChartPage<'_> {
         Ok(table_of(&self.0.browser.read(TABLE).await?))
     }
 
-    pub(crate) async fn until_table(&self, wanted: impl Fn(&[Vec<String>]) -> bool) -> Result<Vec<Vec<String>>, Failure> {
-        let read = self.0.browser.until(TABLE, LATER, |read| wanted(&table_of(read))).await?;
-        Ok(table_of(&read))
+    #[track_caller]
+    pub(crate) fn until_table(&self, wanted: impl Fn(&[Vec<String>]) -> bool) -> impl Future<Output = Result<Vec<Vec<String>>, Failure>> {
+        told(async move {
+            let read = self.0.browser.until(TABLE, LATER, |read| wanted(&table_of(read))).await?;
+            Ok(table_of(&read))
+        })
     }
 
     pub(crate) async fn card(&self) -> Result<Card, Failure> {
@@ -557,16 +613,19 @@ pub(crate) struct Events<'p>(&'p Page);
 
 impl Events<'_> {
     /// What happened and to whom, newest first.
-    pub(crate) async fn until(&self, wanted: impl Fn(&[(String, String)]) -> bool) -> Result<Vec<(String, String)>, Failure> {
-        let script = "return [...document.querySelectorAll('#events-list [data-testid=event]:not([hidden])')]
-            .map((event) => [event.dataset.event, event.dataset.session])";
-        let events = |read: &Value| -> Vec<(String, String)> {
-            let events = read.as_array().map_or(&[][..], Vec::as_slice).iter();
-            events.filter_map(|event| Some((event[0].as_str()?.into(), event[1].as_str()?.into()))).collect()
-        };
-        let limit = Duration::from_secs(40);
-        let read = self.0.browser.until(script, limit, |read| wanted(&events(read))).await?;
-        Ok(events(&read))
+    #[track_caller]
+    pub(crate) fn until(&self, wanted: impl Fn(&[(String, String)]) -> bool) -> impl Future<Output = Result<Vec<(String, String)>, Failure>> {
+        told(async move {
+            let script = "return [...document.querySelectorAll('#events-list [data-testid=event]:not([hidden])')]
+                .map((event) => [event.dataset.event, event.dataset.session])";
+            let events = |read: &Value| -> Vec<(String, String)> {
+                let events = read.as_array().map_or(&[][..], Vec::as_slice).iter();
+                events.filter_map(|event| Some((event[0].as_str()?.into(), event[1].as_str()?.into()))).collect()
+            };
+            let limit = Duration::from_secs(40);
+            let read = self.0.browser.until(script, limit, |read| wanted(&events(read))).await?;
+            Ok(events(&read))
+        })
     }
 
     pub(crate) async fn filter(&self, words: &str) -> Result<(), Failure> {
