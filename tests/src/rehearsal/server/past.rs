@@ -7,6 +7,7 @@ use tachograph_core::wire::frame::{Epoch, Outcome, Request, write_skipped};
 
 use super::super::recording::put_frame;
 use super::super::{Frame, hello};
+use super::query::Wanted;
 
 /// Bytes of frames that are put together into one message.
 const MESSAGE_BYTES: usize = 64 * 1024;
@@ -39,6 +40,8 @@ pub(super) struct Reader {
     number: u64,
     /// The next frame.
     next: u64,
+    /// Whether it gets each keyframe behind its frame.
+    keyframes: bool,
     opening: Option<Bytes>,
 }
 
@@ -91,7 +94,7 @@ impl Past {
 
     // ---- viewers
 
-    pub(super) fn open(&mut self, request: Request) -> Reader {
+    pub(super) fn open(&mut self, Wanted { request, keyframes }: Wanted) -> Reader {
         let begin = self.answer(request);
         let keyframe = self.keyframe_for(begin.seq).filter(|_| begin.needs_keyframe);
         let first = keyframe.map_or(begin.seq, |frame| frame.seq);
@@ -102,7 +105,7 @@ impl Past {
         }
         let next = first + u64::from(keyframe.is_some());
         self.readers += 1;
-        Reader { number: self.readers - 1, next, opening: Some(opening.into()) }
+        Reader { number: self.readers - 1, next, keyframes, opening: Some(opening.into()) }
     }
 
     /// As `Begin::answer` of `server/src/hub/channel.rs`.
@@ -173,19 +176,22 @@ impl Past {
         let place = usize::try_from(reader.next - oldest).ok()?.min(self.frames.len());
         let mut frames = self.frames.range(place..).take_while(|frame| frame.seq < end);
         let first = frames.next()?;
-        reader.next = first.seq + 1;
         let mut length = first.delta.len();
         let fits = |frame: &&Frame| {
             length += frame.delta.len();
             length <= MESSAGE_BYTES
         };
+        let all_keyframes = reader.keyframes;
+        let keyframe = |frame| Some(frame).filter(|_| all_keyframes).and_then(|frame: &Frame| frame.keyframe.as_ref());
         let mut more = frames.take_while(fits).peekable();
-        if more.peek().is_none() {
+        if more.peek().is_none() && keyframe(first).is_none() {
+            reader.next = first.seq + 1;
             return Some(first.delta.clone());
         }
-        let mut message = BytesMut::from(&*first.delta);
-        for frame in more {
+        let mut message = BytesMut::new();
+        for frame in std::iter::once(first).chain(more) {
             message.extend_from_slice(&frame.delta);
+            keyframe(frame).iter().for_each(|keyframe| message.extend_from_slice(keyframe));
             reader.next = frame.seq + 1;
         }
         Some(message.freeze())
@@ -206,6 +212,10 @@ mod tests {
         past
     }
 
+    fn window(seconds: u32) -> Wanted {
+        Wanted { request: Request::Window { seconds }, keyframes: false }
+    }
+
     fn kinds(message: &[u8]) -> Vec<RecordKind> {
         Record::all(message).filter_map(|record| Some(record.ok()?.kind)).collect()
     }
@@ -213,7 +223,7 @@ mod tests {
     #[test]
     fn a_viewer_that_is_behind_what_is_kept_goes_on_with_a_keyframe() {
         let mut past = past(20);
-        let mut reader = past.open(Request::Window { seconds: 0 });
+        let mut reader = past.open(window(0));
         assert_eq!(past.read(&mut reader).map(|opening| kinds(&opening).len()), Some(2));
         assert_eq!(reader.next, 12, "from the keyframe before");
         past.keep(5);
@@ -227,14 +237,24 @@ mod tests {
     #[test]
     fn frames_are_put_together_up_to_a_hole() {
         let mut past = past(20);
-        let mut reader = past.open(Request::Window { seconds: 100 });
+        let mut reader = past.open(window(100));
         past.read(&mut reader);
         past.skip_from(15, Bytes::from_static(&[3, 0]));
         assert_eq!(past.read(&mut reader).map(|message| kinds(&message).len()), Some(13));
         let skipped = past.read(&mut reader).unwrap_or_default();
         assert_eq!((kinds(&skipped).len(), reader.next), (2, 21));
-        let mut later = past.open(Request::Window { seconds: 100 });
+        let mut later = past.open(window(100));
         past.read(&mut later);
         assert_eq!(past.read(&mut later).map(|message| kinds(&message).len()), Some(19), "it came later");
+    }
+
+    #[test]
+    fn who_wants_them_gets_all_keyframes() {
+        let past = &mut past(20);
+        let mut reader = past.open(Wanted { keyframes: true, ..window(100) });
+        past.read(&mut reader);
+        let message = past.read(&mut reader).unwrap_or_default();
+        assert_eq!(kinds(&message).len(), 20, "19 frames, a keyframe behind one of them");
+        assert_eq!(kinds(&message)[9..12], [RecordKind::Delta, RecordKind::Keyframe, RecordKind::Delta]);
     }
 }
