@@ -1,11 +1,11 @@
 //! A real browser: Chromium with its driver, in a window of a given kind.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::actions::{InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use fantoccini::elements::Element;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -163,6 +163,77 @@ impl Browser {
         Ok(self.client.issue_cmd(Chromium { path: "goog/cdp/execute", body }).await?)
     }
 
+    /// What a script returns that is given arguments.
+    ///
+    /// # Errors
+    /// It throws.
+    pub async fn call(&self, script: &str, arguments: Vec<Value>) -> Result<Value, Failure> {
+        Ok(self.client.execute(script, arguments).await?)
+    }
+
+    /// Runs a script in every page from now on, before the page's own.
+    ///
+    /// # Errors
+    /// The browser refuses it.
+    pub async fn before_each_page(&self, script: &str) -> Result<(), Failure> {
+        self.cdp("Page.addScriptToEvaluateOnNewDocument", json!({"source": script})).await?;
+        Ok(())
+    }
+
+    /// Keeps in this folder what is downloaded.
+    ///
+    /// # Errors
+    /// The browser refuses it.
+    pub async fn download_to(&self, folder: &Path) -> Result<(), Failure> {
+        let behavior = json!({"behavior": "allow", "downloadPath": folder});
+        self.cdp("Browser.setDownloadBehavior", behavior).await?;
+        Ok(())
+    }
+
+    /// The element of this CSS selector.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn find(&self, css: &str) -> Result<Element, Failure> {
+        let found = self.client.find(Locator::Css(css)).await;
+        Ok(found.map_err(|error| format!("{css}: {error}"))?)
+    }
+
+    /// Moves the pointer over an element, from and to these pixels from its middle. With the button down, if
+    /// it drags.
+    ///
+    /// # Errors
+    /// There is no such element in sight.
+    pub async fn drag(&self, css: &str, from: f64, to: f64, is_down: bool) -> Result<(), Failure> {
+        let element = self.find(css).await?;
+        let at = |x: f64| PointerAction::MoveToElement { element: element.clone(), duration: None, x, y: 0.0 };
+        let button = MOUSE_BUTTON_LEFT;
+        let mut actions = MouseActions::new("mouse".to_owned()).then(at(from));
+        if is_down {
+            actions = actions.then(PointerAction::Down { button });
+        }
+        actions = actions.then(at((from + to) / 2.0)).then(at(to));
+        if is_down {
+            actions = actions.then(PointerAction::Up { button });
+        }
+        Ok(self.client.perform_actions(actions).await?)
+    }
+
+    /// Clicks twice on the middle of an element.
+    ///
+    /// # Errors
+    /// There is no such element in sight.
+    pub async fn double_click(&self, css: &str) -> Result<(), Failure> {
+        let element = self.find(css).await?;
+        let button = MOUSE_BUTTON_LEFT;
+        let mut actions = MouseActions::new("mouse".to_owned());
+        actions = actions.then(PointerAction::MoveToElement { element, duration: None, x: 0.0, y: 0.0 });
+        for _ in 0..2 {
+            actions = actions.then(PointerAction::Down { button }).then(PointerAction::Up { button });
+        }
+        Ok(self.client.perform_actions(actions).await?)
+    }
+
     /// Clicks on the element of this test id.
     ///
     /// # Errors
@@ -180,8 +251,7 @@ impl Browser {
     }
 
     async fn element(&self, testid: &str) -> Result<Element, Failure> {
-        let selector = format!("[data-testid=\"{testid}\"]");
-        Ok(self.client.find(Locator::Css(&selector)).await?)
+        self.find(&format!("[data-testid=\"{testid}\"]")).await
     }
 
     /// Presses keys, one after another: letters, and those of [`fantoccini::key::Key`].
@@ -215,10 +285,9 @@ impl Browser {
         let file = root().join(".tools/axe/node_modules/axe-core/axe.min.js");
         let source = std::fs::read_to_string(&file)
             .map_err(|error| format!("{}: {error}; run scripts/test-tools.sh", file.display()))?;
-        // As the page's own: what a script of WebDriver declares is gone with it.
-        let inject = "const script = document.createElement('script');
-            script.textContent = arguments[0]; document.head.append(script); script.remove();";
-        self.client.execute(inject, vec![source.into()]).await?;
+        // As the page's own, which what a script of WebDriver declares is not; and whatever the page's policy
+        // says of scripts.
+        self.cdp("Runtime.evaluate", json!({"expression": source})).await?;
         match self.client.execute_async(AXE, Vec::new()).await? {
             Value::Array(violations) => Ok(violations),
             other => Err(format!("axe-core failed: {other}").into()),

@@ -184,12 +184,12 @@ async fn recording(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn stream(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery, upgrade: WebSocketUpgrade) -> Response {
-    let Some(request) = query::parse(&query.unwrap_or_default()) else {
+    let Some(query) = query::parse(&query.unwrap_or_default()) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     // Before it is open, so that a cut ends it, too.
     let cuts = shared.cuts.subscribe();
-    let reader = shared.past().open(request);
+    let reader = shared.past().open(query);
     upgrade.on_upgrade(move |socket| view(shared, reader, cuts, socket))
 }
 

@@ -7,6 +7,7 @@ use tachograph_core::wire::frame::{Epoch, Outcome, Request, write_skipped};
 
 use super::super::recording::put_frame;
 use super::super::{Frame, hello};
+use super::query::Query;
 
 /// Bytes of frames that are put together into one message.
 const MESSAGE_BYTES: usize = 64 * 1024;
@@ -40,6 +41,8 @@ pub(super) struct Reader {
     /// The next frame.
     next: u64,
     opening: Option<Bytes>,
+    /// Whether it gets all keyframes there are.
+    keyframes: bool,
 }
 
 /// Where a viewer begins, and how that answers what it asked for.
@@ -91,8 +94,8 @@ impl Past {
 
     // ---- viewers
 
-    pub(super) fn open(&mut self, request: Request) -> Reader {
-        let begin = self.answer(request);
+    pub(super) fn open(&mut self, query: Query) -> Reader {
+        let begin = self.answer(query.request);
         let keyframe = self.keyframe_for(begin.seq).filter(|_| begin.needs_keyframe);
         let first = keyframe.map_or(begin.seq, |frame| frame.seq);
         let mut opening = hello(self.epoch, begin.outcome, first);
@@ -102,7 +105,7 @@ impl Past {
         }
         let next = first + u64::from(keyframe.is_some());
         self.readers += 1;
-        Reader { number: self.readers - 1, next, opening: Some(opening.into()) }
+        Reader { number: self.readers - 1, next, opening: Some(opening.into()), keyframes: query.keyframes }
     }
 
     /// As `Begin::answer` of `server/src/hub/channel.rs`.
@@ -167,28 +170,27 @@ impl Past {
         message.into()
     }
 
-    /// As many as make a message; a lone one is shared, not copied.
+    /// As many as make a message, none behind one whose keyframe is wanted; a lone one is shared, not copied.
     fn read_frames(&self, reader: &mut Reader, end: u64) -> Option<Bytes> {
         let oldest = self.frames.front()?.seq;
         let place = usize::try_from(reader.next - oldest).ok()?.min(self.frames.len());
-        let mut frames = self.frames.range(place..).take_while(|frame| frame.seq < end);
-        let first = frames.next()?;
-        reader.next = first.seq + 1;
-        let mut length = first.delta.len();
-        let fits = |frame: &&Frame| {
-            length += frame.delta.len();
-            length <= MESSAGE_BYTES
-        };
-        let mut more = frames.take_while(fits).peekable();
-        if more.peek().is_none() {
-            return Some(first.delta.clone());
-        }
-        let mut message = BytesMut::from(&*first.delta);
-        for frame in more {
-            message.extend_from_slice(&frame.delta);
+        let mut message = BytesMut::new();
+        let mut frames = self.frames.range(place..).take_while(|frame| frame.seq < end).peekable();
+        while let Some(frame) = frames.next() {
             reader.next = frame.seq + 1;
+            let keyframe = frame.keyframe.as_ref().filter(|_| reader.keyframes);
+            let length = message.len() + frame.delta.len();
+            let fits = frames.peek().is_some_and(|next| length + next.delta.len() <= MESSAGE_BYTES);
+            if message.is_empty() && keyframe.is_none() && !fits {
+                return Some(frame.delta.clone());
+            }
+            message.extend_from_slice(&frame.delta);
+            keyframe.iter().for_each(|keyframe| message.extend_from_slice(keyframe));
+            if keyframe.is_some() || !fits {
+                break;
+            }
         }
-        Some(message.freeze())
+        (!message.is_empty()).then(|| message.freeze())
     }
 }
 
@@ -206,6 +208,10 @@ mod tests {
         past
     }
 
+    fn window(seconds: u32) -> Query {
+        Query { request: Request::Window { seconds }, keyframes: false }
+    }
+
     fn kinds(message: &[u8]) -> Vec<RecordKind> {
         Record::all(message).filter_map(|record| Some(record.ok()?.kind)).collect()
     }
@@ -213,7 +219,7 @@ mod tests {
     #[test]
     fn a_viewer_that_is_behind_what_is_kept_goes_on_with_a_keyframe() {
         let mut past = past(20);
-        let mut reader = past.open(Request::Window { seconds: 0 });
+        let mut reader = past.open(window(0));
         assert_eq!(past.read(&mut reader).map(|opening| kinds(&opening).len()), Some(2));
         assert_eq!(reader.next, 12, "from the keyframe before");
         past.keep(5);
@@ -227,14 +233,27 @@ mod tests {
     #[test]
     fn frames_are_put_together_up_to_a_hole() {
         let mut past = past(20);
-        let mut reader = past.open(Request::Window { seconds: 100 });
+        let mut reader = past.open(window(100));
         past.read(&mut reader);
         past.skip_from(15, Bytes::from_static(&[3, 0]));
         assert_eq!(past.read(&mut reader).map(|message| kinds(&message).len()), Some(13));
         let skipped = past.read(&mut reader).unwrap_or_default();
         assert_eq!((kinds(&skipped).len(), reader.next), (2, 21));
-        let mut later = past.open(Request::Window { seconds: 100 });
+        let mut later = past.open(window(100));
         past.read(&mut later);
         assert_eq!(past.read(&mut later).map(|message| kinds(&message).len()), Some(19), "it came later");
+    }
+    #[test]
+    fn who_wants_them_gets_all_keyframes_behind_their_frames() {
+        use RecordKind::{Delta, Keyframe};
+        let mut past = past(12);
+        let mut reader = past.open(Query { keyframes: true, ..window(2) });
+        past.read(&mut reader);
+        assert_eq!(past.read(&mut reader).map(|message| kinds(&message)), Some(vec![Delta]));
+        let mut reader = past.open(Query { keyframes: true, ..window(100) });
+        past.read(&mut reader);
+        let message = past.read(&mut reader).map(|message| kinds(&message));
+        assert_eq!(message.as_ref().and_then(|kinds| kinds.last()), Some(&Keyframe), "of the eleventh");
+        assert_eq!(past.read(&mut reader).map(|message| kinds(&message)), Some(vec![Delta]));
     }
 }

@@ -1,24 +1,34 @@
 use tachograph_core::wire::frame::Request;
 
-/// What a viewer asks for, of a query such as `window=15m`; None where it is not one of those that a
-/// rehearsal answers, which are without filters.
-pub(super) fn parse(query: &str) -> Option<Request> {
-    let (mut window, mut epoch, mut after, mut since) = (0, None, None, None);
+/// What a viewer asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Query {
+    pub(super) request: Request,
+    /// Whether it gets all keyframes there are, each behind its frame.
+    pub(super) keyframes: bool,
+}
+
+/// Reads a query such as `window=15m`; None where it is not one of those that a rehearsal answers, which are
+/// without filters.
+pub(super) fn parse(query: &str) -> Option<Query> {
+    let (mut window, mut epoch, mut after, mut since, mut keyframes) = (0, None, None, None, false);
     for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
         match name {
             "window" => window = seconds(value)?,
             "epoch" => epoch = Some(value.parse().ok()?),
             "after" => after = Some(value.parse().ok()?),
             "since" => since = Some(value.parse().ok()?),
+            "keyframes" => keyframes = value.parse().ok()?,
             _ => return None,
         }
     }
-    match (epoch, after, since) {
-        (None, None, None) => Some(Request::Window { seconds: window }),
-        (Some(epoch), Some(seq), None) => Some(Request::After { epoch, seq }),
-        (Some(epoch), None, Some(seq)) => Some(Request::Since { epoch, seq }),
-        _ => None,
-    }
+    let request = match (epoch, after, since) {
+        (None, None, None) => Request::Window { seconds: window },
+        (Some(epoch), Some(seq), None) => Request::After { epoch, seq },
+        (Some(epoch), None, Some(seq)) => Request::Since { epoch, seq },
+        _ => return None,
+    };
+    Some(Query { request, keyframes })
 }
 
 fn seconds(text: &str) -> Option<u32> {
@@ -45,10 +55,11 @@ mod tests {
         for request in
             [Request::Window { seconds: 9 }, Request::After { epoch, seq: 4 }, Request::Since { epoch, seq: 4 }]
         {
-            assert_eq!(parse(&request.to_string()), Some(request));
+            assert_eq!(parse(&request.to_string()), Some(Query { request, keyframes: false }));
         }
-        assert_eq!(parse(""), Some(Request::Window { seconds: 0 }));
-        assert_eq!(parse("window=15m"), Some(Request::Window { seconds: 900 }));
+        let window = |seconds, keyframes| Some(Query { request: Request::Window { seconds }, keyframes });
+        assert_eq!(parse(""), window(0, false));
+        assert_eq!(parse("window=15m&keyframes=true"), window(900, true), "as the page asks");
         assert_eq!(parse("after=4"), None);
         assert_eq!(parse("window=9&sessions=0"), None, "filters are not rehearsed");
     }

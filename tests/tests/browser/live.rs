@@ -1,0 +1,159 @@
+//! The page follows its server, whatever becomes of the connection.
+
+use std::time::{Duration, Instant};
+
+use tachograph_tests::rehearsal::{Rehearsal, Scenario, Setup};
+use tachograph_tests::{Failure, Server};
+use tokio::time::sleep;
+
+use super::network::Wire;
+use super::pages::{Facts, LATER, Page, at};
+use super::rehearsed;
+
+/// How soon the first figures must be there, and how soon they usually are.
+const FIRST_FIGURES_MAX_MS: f64 = 2_000.0;
+const FIRST_FIGURES_USUAL_MS: f64 = 500.0;
+
+/// Of a server that was watched from its first frame, each frame is there once.
+fn assert_nothing_missing(facts: &Facts) {
+    assert_eq!((facts.held, facts.missing, facts.restarts), (facts.seq, 0, 0), "{facts:?}");
+}
+
+#[tokio::test]
+async fn the_page_moves_each_second_goes_stale_and_comes_back_by_itself() -> Result<(), Failure> {
+    let mut server = Server::start("demo", &[])?;
+    let address = server.address.clone();
+    let page = Page::open_live(&address, "#/sessions").await?;
+    let rows = page.sessions().until_rows(|rows| rows.len() == 3).await?;
+    assert!(rows.iter().any(|row| row.session == "demo-meeting" && row.source == "mic"), "{rows:?}");
+    assert_one_frame_a_second(&page).await?;
+
+    server.signal("STOP")?;
+    page.until(Duration::from_secs(4), |facts| facts.state == "stale").await?;
+    page.until_text("[data-testid=\"connection-notice\"]", |text| text.contains("s old")).await?;
+    server.signal("CONT")?;
+    page.until(LATER, |facts| facts.state == "live").await?;
+
+    server.signal("KILL")?;
+    server.wait(Duration::from_secs(5))?;
+    let lost = page.until(LATER, |facts| facts.state == "reconnecting").await?;
+    assert_eq!(page.sessions().rows().await?.len(), 3, "the last figures stay");
+
+    let _again = Server::start_at(&address, "demo", &[])?;
+    page.until_text("#notice-connection", |text| text.contains("Attempt") || text.is_empty()).await?;
+    let is_back = |facts: &Facts| facts.state == "live" && facts.epoch != lost.epoch;
+    let back = page.until(Duration::from_secs(20), is_back).await?;
+    assert_eq!(back.restarts, 1);
+    page.go("#/events").await?;
+    page.events().until(|events| events.contains(&("restarted".into(), "server".into()))).await?;
+    page.end().await
+}
+
+/// Follows the page for five frames: none is left out.
+async fn assert_one_frame_a_second(page: &Page) -> Result<(), Failure> {
+    let first = page.next_frame().await?;
+    let (began, mut shown) = (Instant::now(), first);
+    for _ in 0..5 {
+        let next = page.next_frame().await?;
+        assert_eq!((next.seq, next.held), (shown.seq + 1, shown.held + 1));
+        assert_ne!(next.clock, shown.clock);
+        shown = next;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    assert!((4.0..6.5).contains(&seconds), "five frames took {seconds} s");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_first_figures_come_with_their_past() -> Result<(), Failure> {
+    const BEFORE: u64 = 12;
+    let server = Server::start("demo", &[])?;
+    let began = Instant::now();
+    while server.snapshot().map_or(0, |frame| frame.seq) < BEFORE {
+        assert!(began.elapsed() < Duration::from_secs(40), "no frames");
+        sleep(Duration::from_millis(200)).await;
+    }
+    // The second time the browser and the machine are warm, as they are for somebody who works.
+    let page = Page::open_live(&server.address, "").await?;
+    page.browser.client.refresh().await?;
+    let facts = page.until(LATER, |facts| facts.row >= BEFORE).await?;
+    assert_nothing_missing(&facts);
+    let took = page.until_read("return window.firstFigures ?? null", |read| read.is_f64()).await?;
+    let took = took.as_f64().unwrap_or(f64::NAN);
+    println!("first figures {took:.0} ms after navigation, of {FIRST_FIGURES_USUAL_MS} ms");
+    assert!(took <= FIRST_FIGURES_MAX_MS, "the first figures took {took} ms");
+    page.go("#/chart?m=audio_bytes_received").await?;
+    page.chart().until_table(|rows| rows.len() as u64 > BEFORE).await?;
+    page.go("#/events").await?;
+    page.events().until(|events| events.contains(&("session_started".into(), "demo-meeting".into()))).await?;
+    page.end().await
+}
+
+#[tokio::test]
+async fn a_cut_connection_leaves_no_hole() -> Result<(), Failure> {
+    let server = Server::start("demo", &[])?;
+    let wire = Wire::to(&server.address).await?;
+    let page = Page::open_live(&wire.address, "").await?;
+
+    wire.cut();
+    let lost = page.until(LATER, |facts| facts.state == "reconnecting").await?;
+    let began = Instant::now();
+    while server.snapshot()?.seq < lost.seq + 4 {
+        assert!(began.elapsed() < LATER, "the server stands");
+        sleep(Duration::from_millis(200)).await;
+    }
+    wire.mend();
+    let hurry = page.browser.find("[data-act=\"hurry\"]").await?;
+    hurry.click().await?;
+    let back = page.until(LATER, |facts| facts.state == "live").await?;
+    assert!(back.seq >= lost.seq + 4, "{} after {}", back.seq, lost.seq);
+    assert_nothing_missing(&page.next_frame().await?);
+    page.end().await
+}
+
+#[tokio::test]
+async fn a_restart_while_paused_changes_nothing_that_is_shown() -> Result<(), Failure> {
+    let server = rehearsed(Scenario::Healthy, 60).await?;
+    let page = Page::open_live(&server.address, "#/sessions").await?;
+    let paused = page.timebar().pause().await?;
+    let (rows, moment) = (page.sessions().rows().await?, time(&paused));
+
+    let start_wall_ms = Setup::default().start_wall_ms + 600_000;
+    server.restart(Rehearsal::new(Setup { seed: 2, start_wall_ms, ..Setup::default() })?)?;
+    let restarted = page.until(Duration::from_secs(20), |facts| facts.restarts == 1 && facts.state == "live").await?;
+    assert_ne!(restarted.epoch, paused.epoch);
+    assert_eq!((at(&restarted), time(&restarted), restarted.row), (at(&paused), moment, paused.row));
+    let shown = page.sessions().rows().await?;
+    let names = |rows: &[super::pages::Row]| -> Vec<_> {
+        rows.iter().map(|row| (row.session.clone(), row.figures.clone())).collect()
+    };
+    assert_eq!(names(&shown), names(&rows), "the figures of the moment stay");
+
+    let live = page.timebar().live().await?;
+    assert!(live.row > paused.row, "{live:?}");
+    page.sessions().until_rows(|shown| !shown.is_empty() && names(shown) != names(&rows)).await?;
+    page.go("#/events").await?;
+    page.events().until(|events| events.contains(&("restarted".into(), "server".into()))).await?;
+    page.end().await
+}
+
+/// The moment that is shown, without how far behind it is.
+fn time(facts: &Facts) -> String {
+    facts.clock.split(',').next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn what_a_slow_page_did_not_get_is_counted() -> Result<(), Failure> {
+    let server = rehearsed(Scenario::Healthy, 20).await?;
+    let page = Page::open_live(&server.address, "").await?;
+    server.set_pace(tachograph_tests::rehearsal::Pace::Paused)?;
+    let newest = server.skip(5).await?;
+    server.send(1).await?;
+    let facts = page.until(LATER, |facts| facts.seq > newest).await?;
+    assert!((4..=5).contains(&facts.missing), "{facts:?}");
+    page.until_text("#footer-facts", |text| text.contains("5 not received") || text.contains("4 not received")).await?;
+    server.miss(3)?;
+    server.send(1).await?;
+    page.until(LATER, |facts| facts.seq > newest + 1).await?;
+    page.end().await
+}
