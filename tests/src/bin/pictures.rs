@@ -40,9 +40,6 @@ const SLOW_CLOCK: &str = "
     globalThis.setClockOn = (milliseconds) => { ahead += milliseconds; };
     performance.now = () => began + ahead + (read() - began) / 10_000;
     Date.now = () => day + ahead;
-    // A rehearsal has no keyframes for who asks.
-    const Plain = WebSocket;
-    WebSocket = class extends Plain { constructor(address) { super(address.replace('&keyframes=true', '')); } };
 ";
 /// The number of the newest frame that is painted.
 const PAINTED: &str = "return Number(document.querySelector('[data-seq]')?.dataset.seq || 0)";
