@@ -12,7 +12,8 @@ use super::rehearsed;
 const PHONE: Window = Window { width: 360, height: 760, dark: false, reduced_motion: false, touch: true };
 const WIDE: Window = Window { width: 1_920, height: 1_080, dark: false, reduced_motion: false, touch: false };
 const CHART: &str = "#/chart?m=http_request_duration_ms";
-const BOARD: &str = "#/board?name=on%20call&c=m%3Ddb_pool_connections&c=m%3Dhttp_request_duration_ms&c=server%3Dsessions";
+const BOARD: &str =
+    "#/board?name=on%20call&c=m%3Ddb_pool_connections&c=m%3Dhttp_request_duration_ms&c=server%3Dsessions";
 
 /// The addresses of all pages, with a name for each.
 async fn places(page: &Page) -> Result<Vec<(&'static str, String)>, Failure> {
@@ -167,7 +168,9 @@ async fn all_of_it_works_by_keyboard_alone() -> Result<(), Failure> {
     page.keys(&press(Key::Escape)).await?;
     page.until_read(&is_open("menu"), |open| *open == false).await?;
 
-    for (key, name) in [("1", "overview"), ("2", "sessions"), ("3", "metrics"), ("4", "events"), ("5", "board"), ("3", "metrics")] {
+    for (key, name) in
+        [("1", "overview"), ("2", "sessions"), ("3", "metrics"), ("4", "events"), ("5", "board"), ("3", "metrics")]
+    {
         page.keys(key).await?;
         page.until(SOON, |facts| facts.page == name).await?;
     }

@@ -60,7 +60,10 @@ async fn assert_only_some_series(page: &Page) -> Result<(), Failure> {
     let of = page.chart().table().await?;
     let place = of[0].iter().position(|head| head == "primary").ok_or("no line of the pool")?;
     page.chart().choose("label", "pool").await?;
-    page.until_read("return document.querySelectorAll('#chart-value option').length", |options| options.as_u64() > Some(1)).await?;
+    page.until_read("return document.querySelectorAll('#chart-value option').length", |options| {
+        options.as_u64() > Some(1)
+    })
+    .await?;
     page.chart().choose("value", "primary").await?;
     page.until_text("#title-chart", |title| title == "db_pool_connections where pool=primary").await?;
     let table = page.chart().until_table(|table| table[0].len() == 2 && table.len() > 20).await?;

@@ -14,7 +14,8 @@ async fn an_overloaded_provider_is_told_and_followed_to_its_session() -> Result<
     assert!(page.overview().health().await?.contains("need attention"), "{troubled:?}");
 
     page.click("tab-sessions").await?;
-    let rows = page.sessions().until_rows(|rows| rows.len() == 4 && rows.iter().all(|row| row.severity == "alarm")).await?;
+    let rows =
+        page.sessions().until_rows(|rows| rows.len() == 4 && rows.iter().all(|row| row.severity == "alarm")).await?;
     assert!(rows.iter().all(|row| troubled.is_empty() || !row.session.is_empty()));
     page.click("state-alarm").await?;
     page.until(SOON, |facts| facts.hash.contains("state=alarm")).await?;
@@ -55,7 +56,8 @@ async fn assert_sorted_both_ways(page: &Page, column: &str) -> Result<(), Failur
     };
     page.sessions().sort(column).await?;
     page.until(SOON, |facts| facts.hash.contains(column) && !facts.hash.contains("reversed")).await?;
-    let falls = |rows: &[super::pages::Row]| figures(rows).len() == 4 && figures(rows).is_sorted_by(|one, next| one >= next);
+    let falls =
+        |rows: &[super::pages::Row]| figures(rows).len() == 4 && figures(rows).is_sorted_by(|one, next| one >= next);
     page.sessions().until_rows(falls).await?;
     page.sessions().sort(column).await?;
     page.until(SOON, |facts| facts.hash.contains("reversed")).await?;
@@ -70,8 +72,13 @@ async fn open_by_keyboard(page: &Page) -> Result<String, Failure> {
     use fantoccini::key::Key;
     page.go("#/sessions?sort=name").await?;
     page.sessions().focus().await?;
-    page.keys(&String::from_iter([char::from(Key::Down), char::from(Key::Down), char::from(Key::Down), char::from(Key::Up)]))
-        .await?;
+    page.keys(&String::from_iter([
+        char::from(Key::Down),
+        char::from(Key::Down),
+        char::from(Key::Down),
+        char::from(Key::Up),
+    ]))
+    .await?;
     let rows = page.sessions().until_rows(|rows| rows.get(2).is_some_and(|row| row.is_chosen)).await?;
     page.keys(&String::from(char::from(Key::Enter))).await?;
     page.until(SOON, |facts| facts.page == "session").await?;
@@ -94,7 +101,9 @@ async fn a_failing_provider_is_told() -> Result<(), Failure> {
     page.go("#/events").await?;
     page.events().until(|events| events.iter().any(|(event, _)| event == "fault")).await?;
     page.events().filter("provider").await?;
-    page.events().until(|events| !events.is_empty() && events.iter().all(|(event, _)| event != "session_started")).await?;
+    page.events()
+        .until(|events| !events.is_empty() && events.iter().all(|(event, _)| event != "session_started"))
+        .await?;
     page.events().filter("nothing of this kind").await?;
     page.until_text("#events-count", |text| text.starts_with('0')).await?;
     page.end().await

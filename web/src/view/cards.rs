@@ -410,7 +410,10 @@ impl Card {
         self.node.set("data-crossed", if is_crossed { "true" } else { "false" });
         let single = track.lines().len() == 1;
         let newest = if single { text(0) } else { String::new() };
-        self.now.text(&if is_crossed { ["beyond ", &newest].concat() } else { newest });
+        self.now.text(&match is_crossed {
+            true => [&newest, " beyond the limit"].concat(),
+            false => newest,
+        });
         self.now.set("data-value", &figure(0).map(|figure| exact(figure, "")).unwrap_or_default());
         let mut words = vec![self.chart_words(track)];
         for (number, line) in track.lines().iter().enumerate() {
