@@ -424,7 +424,7 @@ impl Card {
         }
         self.canvas.set("aria-label", &words.join(", "));
         let key = |(number, line): (usize, &Line)| {
-            (line.name.clone(), text(number), colour_class(&self.chart.subject, number))
+            (line.name.clone(), text(number), colour_name(&self.chart.subject, number))
         };
         let keys: Vec<_> = if single { Vec::new() } else { track.lines().iter().enumerate().map(key).collect() };
         let more = match track.unlisted() {
@@ -470,8 +470,9 @@ impl Legend {
             let is_more = place == keys.len() && !more.is_empty();
             key.show(told.is_some() || is_more);
             swatch.show(told.is_some());
-            let (title, value, class) = told.map_or((more, "", ""), |(title, value, class)| (title, value, class));
-            swatch.set("class", class);
+            let (title, value, colour) = told.map_or((more, "", ""), |(title, value, colour)| (title, value, colour));
+            swatch.style("color", colour);
+            swatch.set("data-dashed", if place >= LINES_MAX / 2 { "true" } else { "false" });
             name.text(title);
             figure.text(value);
         }
@@ -489,12 +490,12 @@ fn line_colour(subject: &Subject, number: usize) -> Colour {
 }
 
 /// The same, as the style sheet names it.
-fn colour_class(subject: &Subject, number: usize) -> String {
+fn colour_name(subject: &Subject, number: usize) -> String {
     match line_colour(subject, number) {
-        Colour::Good => "good".into(),
-        Colour::Caution => "caution".into(),
-        Colour::Alarm => "alarm".into(),
-        _ => ["c", &(number % LINES_MAX).to_string()].concat(),
+        Colour::Good => "var(--good)".into(),
+        Colour::Caution => "var(--caution)".into(),
+        Colour::Alarm => "var(--alarm)".into(),
+        _ => ["var(--c", &(number % LINES_MAX).to_string(), ")"].concat(),
     }
 }
 
