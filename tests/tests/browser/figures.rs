@@ -75,8 +75,16 @@ fn assert_same(rows: &[super::pages::Row], snapshot: &Value) {
     for session in snapshot["sessions"].as_array().map_or(&[][..], Vec::as_slice) {
         for source in session["sources"].as_array().map_or(&[][..], Vec::as_slice) {
             let name = source["source"].as_str().unwrap_or_default();
-            let row = rows.iter().find(|row| row.source == name).unwrap_or_else(|| panic!("no row of {name}: {rows:?}"));
-            for cell in ["queue_fill_ratio", "backlog_seconds", "infer_p50_ms", "infer_p99_ms", "realtime_factor", "dropped_total"] {
+            let row =
+                rows.iter().find(|row| row.source == name).unwrap_or_else(|| panic!("no row of {name}: {rows:?}"));
+            for cell in [
+                "queue_fill_ratio",
+                "backlog_seconds",
+                "infer_p50_ms",
+                "infer_p99_ms",
+                "realtime_factor",
+                "dropped_total",
+            ] {
                 let told = source[cell].as_f64();
                 let shown = row.figures.get(cell).and_then(|cell| figure(cell));
                 let same = match (shown, told) {
@@ -100,9 +108,8 @@ async fn a_chart_its_table_and_its_files_show_what_the_history_says() -> Result<
     page.timebar().pause().await?;
     let until = super::pages::at(&page.facts().await?).unwrap_or_default();
 
-    let both = |name: &str, suffix: &str| {
-        ["mic", "system"].map(|source| format!("{name}{suffix}{{source=\"{source}\"}}"))
-    };
+    let both =
+        |name: &str, suffix: &str| ["mic", "system"].map(|source| format!("{name}{suffix}{{source=\"{source}\"}}"));
     for (family, reading, suffix) in [
         ("queue_depth", "figure", ""),
         ("audio_bytes_received", "total", ""),

@@ -12,7 +12,8 @@ use super::rehearsed;
 const PHONE: Window = Window { width: 360, height: 760, dark: false, reduced_motion: false, touch: true };
 const WIDE: Window = Window { width: 1_920, height: 1_080, dark: false, reduced_motion: false, touch: false };
 const CHART: &str = "#/chart?m=http_request_duration_ms";
-const BOARD: &str = "#/board?name=on%20call&c=m%3Ddb_pool_connections&c=m%3Dhttp_request_duration_ms&c=server%3Dsessions";
+const BOARD: &str =
+    "#/board?name=on%20call&c=m%3Ddb_pool_connections&c=m%3Dhttp_request_duration_ms&c=server%3Dsessions";
 
 /// The addresses of all pages, with a name for each.
 async fn places(page: &Page) -> Result<Vec<(&'static str, String)>, Failure> {
@@ -104,7 +105,10 @@ async fn nothing_jumps_when_figures_change() -> Result<(), Failure> {
         document.querySelectorAll('h1, nav a, .timebar > *, .timebar button, section.page:not([hidden]) :is(h2, h3, .card, .bar > *, dt)')
             .forEach((element, place) => {
                 const { left, top, width, height } = element.getBoundingClientRect();
-                if (width > 0) boxes[`${place} ${element.id || element.textContent.slice(0, 24)}`] = [left, top, width, height].map(Math.round).join();
+                const name = element.dataset.chart ?? (element.id || element.tagName);
+                // A heading's place is that of its text: what is beside it may take of the room behind.
+                const box = element.tagName === 'H3' ? [left, top, height] : [left, top, width, height];
+                if (width > 0) boxes[`${place} ${name}`] = box.map(Math.round).join();
             });
         return boxes;
     ";
@@ -167,7 +171,9 @@ async fn all_of_it_works_by_keyboard_alone() -> Result<(), Failure> {
     page.keys(&press(Key::Escape)).await?;
     page.until_read(&is_open("menu"), |open| *open == false).await?;
 
-    for (key, name) in [("1", "overview"), ("2", "sessions"), ("3", "metrics"), ("4", "events"), ("5", "board"), ("3", "metrics")] {
+    for (key, name) in
+        [("1", "overview"), ("2", "sessions"), ("3", "metrics"), ("4", "events"), ("5", "board"), ("3", "metrics")]
+    {
         page.keys(key).await?;
         page.until(SOON, |facts| facts.page == name).await?;
     }

@@ -26,7 +26,9 @@ async fn of_ten_thousand_sessions_only_those_in_sight_are_rows() -> Result<(), F
     let held = page.browser.read(all).await?.as_u64().unwrap_or_default() as usize;
     assert!(held <= ROWS_MAX, "{held} rows exist");
 
-    page.browser.read("const body = document.getElementById('sessions-body'); body.scrollTop = body.scrollHeight").await?;
+    page.browser
+        .read("const body = document.getElementById('sessions-body'); body.scrollTop = body.scrollHeight")
+        .await?;
     let count = "return Number(document.getElementById('sessions-table').getAttribute('aria-rowcount'))";
     let last = page.browser.read(count).await?;
     let shown = "return Math.max(...[...document.querySelectorAll('[data-testid=\"source-row\"]:not([hidden])')]

@@ -165,7 +165,11 @@ impl Page {
 
     /// Waits until this holds of the page.
     #[track_caller]
-    pub(crate) fn until(&self, limit: Duration, wanted: impl Fn(&Facts) -> bool) -> impl Future<Output = Result<Facts, Failure>> {
+    pub(crate) fn until(
+        &self,
+        limit: Duration,
+        wanted: impl Fn(&Facts) -> bool,
+    ) -> impl Future<Output = Result<Facts, Failure>> {
         told(async move {
             let read = self.browser.until(FACTS, limit, |read| wanted(&Facts::of(read))).await?;
             Ok(Facts::of(&read))
@@ -183,17 +187,17 @@ impl Page {
 
     /// Waits until a script returns what is wanted.
     #[track_caller]
-    pub(crate) fn until_read(&self, script: &str, wanted: impl Fn(&Value) -> bool) -> impl Future<Output = Result<Value, Failure>> {
-        told(async move {
-            self.browser.until(script, LATER, wanted).await
-        })
+    pub(crate) fn until_read(
+        &self,
+        script: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> impl Future<Output = Result<Value, Failure>> {
+        told(async move { self.browser.until(script, LATER, wanted).await })
     }
 
     /// What each element of a selector gives, by an expression of `element`.
     pub(crate) async fn each(&self, css: &str, expression: &str) -> Result<Vec<Value>, Failure> {
-        let script = format!(
-            "return [...document.querySelectorAll(arguments[0])].map((element) => {expression});"
-        );
+        let script = format!("return [...document.querySelectorAll(arguments[0])].map((element) => {expression});");
         Ok(self.browser.call(&script, vec![css.into()]).await?.as_array().cloned().unwrap_or_default())
     }
 
@@ -208,7 +212,11 @@ impl Page {
 
     /// Waits until the first element of a selector has a text that is wanted.
     #[track_caller]
-    pub(crate) fn until_text(&self, css: &str, wanted: impl Fn(&str) -> bool) -> impl Future<Output = Result<String, Failure>> {
+    pub(crate) fn until_text(
+        &self,
+        css: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> impl Future<Output = Result<String, Failure>> {
         told(async move {
             let script = format!("return document.querySelector({})?.textContent ?? ''", json!(css));
             let read = self.until_read(&script, |read| read.as_str().is_some_and(&wanted)).await?;
@@ -222,9 +230,7 @@ impl Page {
 
     #[track_caller]
     pub(crate) fn click(&self, testid: &str) -> impl Future<Output = Result<(), Failure>> {
-        told(async move {
-            self.browser.click(testid).await.map_err(|error| format!("{testid}: {error}").into())
-        })
+        told(async move { self.browser.click(testid).await.map_err(|error| format!("{testid}: {error}").into()) })
     }
 
     /// Types into a field, in place of what it has.
@@ -255,7 +261,10 @@ impl Page {
 
     /// Waits until the cards are as wanted.
     #[track_caller]
-    pub(crate) fn until_cards(&self, wanted: impl Fn(&[Card]) -> bool) -> impl Future<Output = Result<Vec<Card>, Failure>> {
+    pub(crate) fn until_cards(
+        &self,
+        wanted: impl Fn(&[Card]) -> bool,
+    ) -> impl Future<Output = Result<Vec<Card>, Failure>> {
         told(async move {
             let cards = |read: &Value| -> Vec<Card> {
                 read.as_array().map_or(&[][..], Vec::as_slice).iter().map(card_of).collect()
@@ -387,7 +396,10 @@ impl Overview<'_> {
 
     /// What is listed, each in a line.
     #[track_caller]
-    pub(crate) fn until_attention(&self, wanted: impl Fn(&[String]) -> bool) -> impl Future<Output = Result<Vec<String>, Failure>> {
+    pub(crate) fn until_attention(
+        &self,
+        wanted: impl Fn(&[String]) -> bool,
+    ) -> impl Future<Output = Result<Vec<String>, Failure>> {
         told(async move {
             let script = "return [...document.querySelectorAll('#attention:not([hidden]) li:not([hidden])')]
                 .map((line) => [...line.children].map((part) => part.textContent).join(' | '))";
@@ -445,7 +457,10 @@ impl Sessions<'_> {
     }
 
     #[track_caller]
-    pub(crate) fn until_rows(&self, wanted: impl Fn(&[Row]) -> bool) -> impl Future<Output = Result<Vec<Row>, Failure>> {
+    pub(crate) fn until_rows(
+        &self,
+        wanted: impl Fn(&[Row]) -> bool,
+    ) -> impl Future<Output = Result<Vec<Row>, Failure>> {
         told(async move {
             let read = self.0.browser.until(ROWS, Duration::from_secs(40), |read| wanted(&rows_of(read))).await?;
             Ok(rows_of(&read))
@@ -497,9 +512,7 @@ impl SessionPage<'_> {
 
     #[track_caller]
     pub(crate) fn until_state(&self, wanted: impl Fn(&str) -> bool) -> impl Future<Output = Result<String, Failure>> {
-        told(async move {
-            self.0.until_text("[data-testid=\"session-state\"]", wanted).await
-        })
+        told(async move { self.0.until_text("[data-testid=\"session-state\"]", wanted).await })
     }
 
     /// The receipt's lines, once it is there.
@@ -509,8 +522,11 @@ impl SessionPage<'_> {
             let script = "return [...document.querySelectorAll('#receipt:not([hidden]) tr')]
                 .map((row) => [...row.children].map((cell) => cell.textContent).join(': '))";
             let limit = Duration::from_secs(40);
-            let read =
-                self.0.browser.until(script, limit, |read| read.as_array().is_some_and(|rows| !rows.is_empty())).await?;
+            let read = self
+                .0
+                .browser
+                .until(script, limit, |read| read.as_array().is_some_and(|rows| !rows.is_empty()))
+                .await?;
             let rows = read.as_array().map_or(&[][..], Vec::as_slice).iter();
             Ok(rows.filter_map(|row| row.as_str().map(Into::into)).collect())
         })
@@ -558,7 +574,10 @@ impl ChartPage<'_> {
     }
 
     #[track_caller]
-    pub(crate) fn until_table(&self, wanted: impl Fn(&[Vec<String>]) -> bool) -> impl Future<Output = Result<Vec<Vec<String>>, Failure>> {
+    pub(crate) fn until_table(
+        &self,
+        wanted: impl Fn(&[Vec<String>]) -> bool,
+    ) -> impl Future<Output = Result<Vec<Vec<String>>, Failure>> {
         told(async move {
             let read = self.0.browser.until(TABLE, LATER, |read| wanted(&table_of(read))).await?;
             Ok(table_of(&read))
@@ -614,7 +633,10 @@ pub(crate) struct Events<'p>(&'p Page);
 impl Events<'_> {
     /// What happened and to whom, newest first.
     #[track_caller]
-    pub(crate) fn until(&self, wanted: impl Fn(&[(String, String)]) -> bool) -> impl Future<Output = Result<Vec<(String, String)>, Failure>> {
+    pub(crate) fn until(
+        &self,
+        wanted: impl Fn(&[(String, String)]) -> bool,
+    ) -> impl Future<Output = Result<Vec<(String, String)>, Failure>> {
         told(async move {
             let script = "return [...document.querySelectorAll('#events-list [data-testid=event]:not([hidden])')]
                 .map((event) => [event.dataset.event, event.dataset.session])";

@@ -25,6 +25,7 @@ async fn a_pause_stops_the_figures_and_nothing_else() -> Result<(), Failure> {
     let caught_up = page.chart().until_table(|table| table.len() > 60).await?;
     assert!(caught_up.iter().skip(1).all(|row| row[1] != "–" || row == caught_up.last().unwrap_or(row)), "a hole");
 
+    page.blur().await?;
     page.keys(" ").await?;
     page.until(SOON, |facts| at(facts).is_some()).await?;
     page.keys("l").await?;
@@ -78,7 +79,11 @@ async fn moments_and_spans_are_gone_to_by_buttons_keys_and_the_slider() -> Resul
 /// A copy of the address shows the same in another window.
 async fn assert_a_link_shows_the_same(page: &Page) -> Result<(), Failure> {
     let (facts, cards) = (page.facts().await?, page.cards().await?);
-    assert!(facts.hash.contains("q=http") && facts.hash.contains("w=60") && facts.hash.contains("at="), "{}", facts.hash);
+    assert!(
+        facts.hash.contains("q=http") && facts.hash.contains("w=60") && facts.hash.contains("at="),
+        "{}",
+        facts.hash
+    );
     let first = page.browser.client.window().await?;
     let other = page.browser.client.new_window(true).await?;
     page.browser.client.switch_to_window(other.handle).await?;
