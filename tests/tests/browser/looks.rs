@@ -105,7 +105,10 @@ async fn nothing_jumps_when_figures_change() -> Result<(), Failure> {
         document.querySelectorAll('h1, nav a, .timebar > *, .timebar button, section.page:not([hidden]) :is(h2, h3, .card, .bar > *, dt)')
             .forEach((element, place) => {
                 const { left, top, width, height } = element.getBoundingClientRect();
-                if (width > 0) boxes[`${place} ${element.id || element.textContent.slice(0, 24)}`] = [left, top, width, height].map(Math.round).join();
+                const name = element.dataset.chart ?? (element.id || element.tagName);
+                // A heading's place is that of its text: what is beside it may take of the room behind.
+                const box = element.tagName === 'H3' ? [left, top, height] : [left, top, width, height];
+                if (width > 0) boxes[`${place} ${name}`] = box.map(Math.round).join();
             });
         return boxes;
     ";

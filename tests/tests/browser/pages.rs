@@ -153,7 +153,7 @@ impl Page {
     pub(crate) fn go(&self, fragment: &str) -> impl Future<Output = Result<(), Failure>> {
         told(async move {
             self.browser.call("location.hash = arguments[0]", vec![fragment.into()]).await?;
-            let name: String = fragment.chars().skip(2).take_while(|letter| letter.is_ascii_lowercase()).collect();
+            let name: String = fragment.chars().skip(2).take_while(char::is_ascii_lowercase).collect();
             self.until(SOON, |facts| facts.page == name).await?;
             Ok(())
         })

@@ -25,6 +25,7 @@ async fn a_pause_stops_the_figures_and_nothing_else() -> Result<(), Failure> {
     let caught_up = page.chart().until_table(|table| table.len() > 60).await?;
     assert!(caught_up.iter().skip(1).all(|row| row[1] != "–" || row == caught_up.last().unwrap_or(row)), "a hole");
 
+    page.blur().await?;
     page.keys(" ").await?;
     page.until(SOON, |facts| at(facts).is_some()).await?;
     page.keys("l").await?;
