@@ -32,10 +32,11 @@ pub(super) fn frames(found: &[frames::Findings]) -> String {
         let longest = if tasks.count() > 0 { format!(", the longest {:.0} ms", tasks.most()) } else { String::new() };
         parts.push(table.render());
         parts.push(format!(
-            "{} frames, {} charts in sight; tasks over 50 ms: {}{longest}.",
+            "{} frames, {} charts in sight; tasks over 50 ms: {}{longest}.{}",
             times.work.count(),
             found.charts,
             tasks.count(),
+            if found.is_whole { "" } else { " The page had not made the past of its charts when it began." },
         ));
     }
     parts.join("\n\n")
