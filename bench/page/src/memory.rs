@@ -59,7 +59,9 @@ async fn measure_case(browser: &Browser, case: Case, one_by_one: u64, last: u64)
             seq = shown.server.send(step).await?;
         }
         shown.draws(seq).await?;
-        samples.push(sample(&shown, seq).await?);
+        let sample = sample(&shown, seq).await?;
+        eprintln!("memory: {sample:?}");
+        samples.push(sample);
     }
     Ok(Findings { case, samples })
 }
