@@ -51,6 +51,7 @@
     if (name !== "painted") return;
     const shown = document.getElementById("footer-facts")?.dataset ?? {};
     probe.paintings += 1;
+    probe.took = at - begun;
     probe.held = Number(shown.held ?? 0);
     probe.seq = Number(shown.seq ?? 0);
     probe.isIdle = !asked;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use bench_shared::distribution::Distribution;
 use serde_json::json;
 use tachograph_tests::Failure;
+use tachograph_tests::browser::Browser;
 
 use crate::options::Effort;
-use crate::shown::{Case, HISTORY, browser, repository, serve};
+use crate::shown::{Case, HISTORY, repository, serve};
 
 pub const CASE: Case = Case { series: 1_000, sessions: 6, page: "overview" };
 const WITHIN: Duration = Duration::from_secs(30);
@@ -22,11 +23,10 @@ pub struct Findings {
     pub bytes: u64,
 }
 
-pub async fn measure(effort: Effort) -> Result<Findings, Failure> {
+pub async fn measure(browser: &Browser, effort: Effort) -> Result<Findings, Failure> {
     let loads = effort.of(20, 5);
     eprintln!("first figures: {loads} loads");
     let server = serve(CASE, HISTORY).await?;
-    let browser = browser().await?;
     let (mut first, mut whole) = (Vec::new(), Vec::new());
     for _ in 0..loads {
         // So that the next address is not one of the same document.

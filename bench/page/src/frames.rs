@@ -6,11 +6,12 @@ use std::time::Duration;
 use bench_shared::distribution::Distribution;
 use serde_json::Value;
 use tachograph_tests::Failure;
+use tachograph_tests::browser::Browser;
 use tokio::time::sleep;
 
 use crate::options::Effort;
 use crate::profile;
-use crate::shown::{CASES, Case, HISTORY, Shown, numbers};
+use crate::shown::{CASES, Case, HISTORY, Shown, numbers, with_browser};
 
 /// Between two frames: less than a second, which is what a service takes, so that more are measured.
 const PACE: Duration = Duration::from_millis(250);
@@ -23,6 +24,8 @@ pub struct Findings {
     pub case: Case,
     /// In sight.
     pub charts: u64,
+    /// Whether the past of all charts was drawn before.
+    pub is_whole: bool,
     pub times: Times,
     /// How long they took, in ms.
     pub long_tasks: Distribution,
@@ -50,33 +53,40 @@ pub async fn measure(effort: Effort, profiles: Option<&Path>) -> Result<Vec<Find
     let mut found = Vec::new();
     for case in CASES {
         eprintln!("frames: {case:?}");
-        found.push(measure_case(case, effort.of(240, 40), profiles).await?);
+        found
+            .push(with_browser(async |browser| measure_case(browser, case, effort.of(240, 40), profiles).await).await?);
     }
     Ok(found)
 }
 
-async fn measure_case(case: Case, frames: u64, profiles: Option<&Path>) -> Result<Findings, Failure> {
-    let shown = Shown::open(case, HISTORY).await?;
-    shown.go(case).await?;
+async fn measure_case(
+    browser: &Browser,
+    case: Case,
+    frames: u64,
+    profiles: Option<&Path>,
+) -> Result<Findings, Failure> {
+    let shown = Shown::open(browser, case, HISTORY).await?;
+    let is_whole = shown.go(case).await?;
     send(&shown, BEFORE).await?;
     shown.browser.read("probe.begin()").await?;
     send(&shown, frames).await?;
     let told = shown.browser.read("return { ...probe.end(), charts: probe.charts() }").await?;
     if let Some(folder) = profiles {
-        profile::begin(&shown.browser).await?;
+        profile::begin(shown.browser).await?;
         send(&shown, PROFILED).await?;
         let name = format!("{}-{}-{}", case.page, case.series, case.sessions);
-        profile::end(&shown.browser, folder, &name).await?;
+        profile::end(shown.browser, folder, &name).await?;
     }
     Ok(Findings {
         case,
+        is_whole,
         charts: told["charts"].as_u64().unwrap_or_default(),
         times: Times::of(&told["frames"])?,
         long_tasks: Distribution::of(numbers(&told["longTasks"])),
     })
 }
 
-async fn send(shown: &Shown, frames: u64) -> Result<(), Failure> {
+async fn send(shown: &Shown<'_>, frames: u64) -> Result<(), Failure> {
     for number in 0..frames {
         shown.server.send(1).await?;
         // Not always at the same moment of the screen's own period.

@@ -13,6 +13,7 @@ mod shown;
 use std::process::ExitCode;
 
 use options::{Options, Part, Request};
+use shown::with_browser;
 use tachograph_tests::Failure;
 
 /// What was asked for and measured, or why it could not be.
@@ -56,12 +57,13 @@ fn run(options: &Options) -> ExitCode {
 #[tokio::main(worker_threads = 2)]
 async fn measure(options: &Options) -> Findings {
     let effort = options.effort;
-    let mut findings = Findings { browser: shown::browser_version().await.unwrap_or_default(), ..Findings::default() };
+    let browser = with_browser(shown::version).await.unwrap_or_else(|error| error.to_string());
+    let mut findings = Findings { browser, ..Findings::default() };
     if options.wants(Part::First) {
-        findings.first = Some(first::measure(effort).await);
+        findings.first = Some(with_browser(async |browser| first::measure(browser, effort).await).await);
     }
     if options.wants(Part::Peer) {
-        findings.peer = Some(peer::measure(effort).await);
+        findings.peer = Some(with_browser(async |browser| peer::measure(browser, effort).await).await);
     }
     if options.wants(Part::Frames) {
         findings.frames = Some(frames::measure(effort, options.profile.as_deref()).await);

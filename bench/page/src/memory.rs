@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use tachograph_tests::Failure;
+use tachograph_tests::browser::Browser;
 use tokio::time::{Instant, sleep_until};
 
 use crate::options::Effort;
-use crate::shown::{CASES, Case, Shown};
+use crate::shown::{CASES, Case, Shown, with_browser};
 
 /// Between two frames: as fast as the page can still paint each.
 const PACE: Duration = Duration::from_millis(50);
@@ -35,14 +36,15 @@ pub async fn measure(effort: Effort) -> Result<Vec<Findings>, Failure> {
     let mut found = Vec::new();
     for case in CASES {
         eprintln!("memory: {case:?}");
-        found.push(measure_case(case, effort.of(1_800, 1_000), effort.of(4_500, 1_900)).await?);
+        let (one_by_one, last) = effort.of((1_800, 4_500), (1_000, 1_900));
+        found.push(with_browser(async |browser| measure_case(browser, case, one_by_one, last).await).await?);
     }
     Ok(found)
 }
 
 /// Frames one by one, then up to the last one many at once.
-async fn measure_case(case: Case, one_by_one: u64, last: u64) -> Result<Findings, Failure> {
-    let shown = Shown::open(case, 1).await?;
+async fn measure_case(browser: &Browser, case: Case, one_by_one: u64, last: u64) -> Result<Findings, Failure> {
+    let shown = Shown::open(browser, case, 1).await?;
     shown.go(case).await?;
     shown.browser.cdp("Performance.enable", json!({})).await?;
     let mut samples = Vec::new();
@@ -57,12 +59,14 @@ async fn measure_case(case: Case, one_by_one: u64, last: u64) -> Result<Findings
             seq = shown.server.send(step).await?;
         }
         shown.draws(seq).await?;
-        samples.push(sample(&shown, seq).await?);
+        let sample = sample(&shown, seq).await?;
+        eprintln!("memory: {sample:?}");
+        samples.push(sample);
     }
     Ok(Findings { case, samples })
 }
 
-async fn send_slowly(shown: &Shown, frames: u64) -> Result<(), Failure> {
+async fn send_slowly(shown: &Shown<'_>, frames: u64) -> Result<(), Failure> {
     let begun = Instant::now();
     for number in 1..=frames {
         shown.server.send(1).await?;
@@ -71,8 +75,8 @@ async fn send_slowly(shown: &Shown, frames: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn sample(shown: &Shown, frames: u64) -> Result<Sample, Failure> {
-    let browser = &shown.browser;
+async fn sample(shown: &Shown<'_>, frames: u64) -> Result<Sample, Failure> {
+    let browser = shown.browser;
     // What the probe itself has noted.
     browser.read("probe.begin()").await?;
     browser.cdp("HeapProfiler.collectGarbage", json!({})).await?;

@@ -5,10 +5,10 @@ use std::fs;
 use bench_shared::distribution::Distribution;
 use serde_json::{Value, json};
 use tachograph_tests::Failure;
-use tachograph_tests::browser::{Browser, Window};
+use tachograph_tests::browser::Browser;
 
 use crate::options::Effort;
-use crate::shown::{HEIGHT, WIDTH, numbers, repository};
+use crate::shown::{numbers, repository};
 
 /// What is drawn: in all as many charts as a window of that size shows, each as large as a card's.
 pub const CHARTS: usize = 20;
@@ -42,14 +42,13 @@ pub struct Sizes {
     pub own_wasm: u64,
 }
 
-pub async fn measure(effort: Effort) -> Result<Findings, Failure> {
+pub async fn measure(browser: &Browser, effort: Effort) -> Result<Findings, Failure> {
     let (rounds, ticks) = effort.of((12, 25), (3, 10));
     eprintln!("peer: {rounds} rounds of {ticks} ticks");
     let built = repository("target/bench/plot");
     let script = fs::read_to_string(built.join("peer.js"));
     let script = script.map_err(|error| format!("{error}; scripts/bench.sh builds what is missing"))?;
     let sizes: Value = serde_json::from_str(&fs::read_to_string(built.join("sizes.json"))?)?;
-    let browser = Browser::start(Window { width: WIDTH, height: HEIGHT, ..Window::default() }).await?;
     browser.goto("data:text/html,<!doctype html><title>charts</title>").await?;
     browser.client.execute(&script, Vec::new()).await?;
     let (width, height) = SIZE;
@@ -58,8 +57,8 @@ pub async fn measure(effort: Effort) -> Result<Findings, Failure> {
     let (mut own, mut peer, mut lists) = (Ticks::default(), Ticks::default(), Vec::new());
     // The first round is not counted.
     for round in 0..=rounds {
-        let by_peer = run(&browser, "uPlot", ticks).await?;
-        let by_own = run(&browser, "own", ticks).await?;
+        let by_peer = run(browser, "uPlot", ticks).await?;
+        let by_own = run(browser, "own", ticks).await?;
         let made = browser.client.execute("return bench.make(arguments[0])", vec![ticks.into()]).await?;
         if round > 0 {
             peer.add(&by_peer);

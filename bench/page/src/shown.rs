@@ -12,7 +12,7 @@ use tokio::time::sleep;
 /// What the page's window of 15 minutes holds.
 pub const HISTORY: u64 = 900;
 /// Until the page has taken in all of it, and drawn it.
-const WITHIN: Duration = Duration::from_secs(120);
+const WITHIN: Duration = Duration::from_secs(30);
 /// Longer than it takes until charts that come into sight ask for their past.
 const IN_SIGHT: Duration = Duration::from_millis(500);
 const PROBE: &str = include_str!("../js/probe.js");
@@ -35,38 +35,37 @@ pub const CASES: [Case; 4] = [
     Case { series: 100, sessions: 1_000, page: "sessions" },
 ];
 
-/// A page that is shown; all of it ends with the value.
-pub struct Shown {
-    pub browser: Browser,
+/// A page that is shown.
+pub struct Shown<'a> {
+    pub browser: &'a Browser,
     pub server: RehearsalServer,
 }
 
-impl Shown {
+impl<'a> Shown<'a> {
     /// Makes the service, with so many frames behind it, and opens the page, which may ask for them.
-    pub async fn open(case: Case, history: u64) -> Result<Self, Failure> {
+    pub async fn open(browser: &'a Browser, case: Case, history: u64) -> Result<Self, Failure> {
         let server = serve(case, history).await?;
-        let browser = browser().await?;
         browser.goto(&format!("http://{}/#measure", server.address)).await?;
         let shown = Self { browser, server };
         shown.settle(history.min(HISTORY)).await?;
         Ok(shown)
     }
 
-    /// Goes to the case's page, the last 15 minutes in sight, and waits until all is drawn.
-    pub async fn go(&self, case: Case) -> Result<(), Failure> {
+    /// Goes to the case's page, the last 15 minutes in sight. Returns whether all was drawn in time.
+    pub async fn go(&self, case: Case) -> Result<bool, Failure> {
         let go = format!("probe.isIdle = false; location.hash = '#/{}?w={HISTORY}'", case.page);
         self.browser.read(&go).await?;
         let is_there = "return document.querySelector('main').dataset.page";
         self.browser.until(is_there, WITHIN, |page| page == case.page).await?;
-        self.settle(0).await?;
         sleep(IN_SIGHT).await;
-        self.settle(0).await
+        Ok(self.settle(0).await.is_ok())
     }
 
     /// Waits until the page holds so many frames and has drawn all of them.
     async fn settle(&self, held: u64) -> Result<(), Failure> {
-        let script = "return probe.isIdle ? probe.held : -1";
-        self.browser.until(script, WITHIN, |found| found.as_f64() >= Some(held as f64)).await?;
+        let script = "return [probe.isIdle, probe.held, probe.paintings, probe.took]";
+        let is_settled = |found: &Value| found[0] == true && found[1].as_u64() >= Some(held);
+        self.browser.until(script, WITHIN, is_settled).await?;
         Ok(())
     }
 
@@ -86,21 +85,23 @@ pub async fn serve(case: Case, history: u64) -> Result<RehearsalServer, Failure>
     Ok(server)
 }
 
-/// A browser whose pages are watched.
-pub async fn browser() -> Result<Browser, Failure> {
+/// Works with a browser whose pages are watched, and ends it, however that goes: one that is only dropped
+/// may live on.
+pub async fn with_browser<T>(work: impl AsyncFnOnce(&Browser) -> Result<T, Failure>) -> Result<T, Failure> {
     let browser = Browser::start(Window { width: WIDTH, height: HEIGHT, ..Window::default() }).await?;
-    browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({"source": PROBE})).await?;
-    Ok(browser)
+    let done = match browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({"source": PROBE})).await {
+        Ok(_) => work(&browser).await,
+        Err(failure) => Err(failure),
+    };
+    browser.end().await?;
+    done
 }
 
 /// Such as `Chromium 142.0.1.2`.
-pub async fn browser_version() -> Result<String, Failure> {
-    let browser = Browser::start(Window::default()).await?;
+pub async fn version(browser: &Browser) -> Result<String, Failure> {
     let told = browser.cdp("Browser.getVersion", json!({})).await?;
     let product = told["product"].as_str().unwrap_or_default();
-    let version = product.split('/').nth(1).unwrap_or("of an unknown version");
-    browser.end().await?;
-    Ok(format!("Chromium {version}"))
+    Ok(format!("Chromium {}", product.split('/').nth(1).unwrap_or("of an unknown version")))
 }
 
 /// The numbers of a list.

@@ -32,10 +32,11 @@ pub(super) fn frames(found: &[frames::Findings]) -> String {
         let longest = if tasks.count() > 0 { format!(", the longest {:.0} ms", tasks.most()) } else { String::new() };
         parts.push(table.render());
         parts.push(format!(
-            "{} frames, {} charts in sight; tasks over 50 ms: {}{longest}.",
+            "{} frames, {} charts in sight; tasks over 50 ms: {}{longest}.{}",
             times.work.count(),
             found.charts,
             tasks.count(),
+            if found.is_whole { "" } else { " The page had not made the past of its charts when it began." },
         ));
     }
     parts.join("\n\n")
@@ -48,8 +49,8 @@ fn frames_text() -> &'static str {
      the screen is drawn: figures, texts, the display lists, and their replay on the canvases.\n\
      - The wait between the two is the browser's: a page is painted when the screen is refreshed next, 60 times a \
      second.\n\
-     - The browser's rendering is layout and what else it does in the page's own thread; the pixels themselves are \
-     made in others.\n\
+     - The browser's rendering is what it does in the page's own thread afterwards: layout, and without a graphics \
+     card also the pixels of the canvases, so that it is most of all there. Tasks over 50 ms have it in them.\n\
      - The page's clock has steps of 0.1 ms."
 }
 
