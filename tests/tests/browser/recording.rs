@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
 use tachograph_tests::{Failure, Server};
 
 use super::pages::{LATER, Page, SOON, at};
