@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/binaryen/node_modules/.bin:
 export CARGO_TARGET_DIR := $(CURDIR)/target
 .DEFAULT_GOAL := help
 SECONDS := 60
-.PHONY: help run build page watch test test-core test-threads test-wasm test-server test-protocol test-whole bench bench-stream instructions size fuzz lint bare clean
+.PHONY: help run build page watch test test-core test-threads test-wasm test-server test-protocol test-whole bench bench-stream bench-page pictures instructions size fuzz lint bare clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ bench: ## the core beside other metrics libraries; writes docs/benchmarks.md
 
 bench-stream: build ## the stream beside other formats, and thousands of viewers; writes docs/stream-benchmarks.md
 	@scripts/bench.sh stream
+
+bench-page: page ## the page in a browser, and its charts beside uPlot's; writes docs/page-benchmarks.md
+	@scripts/bench.sh page
+
+pictures: page ## the documents' pictures, of a rehearsed service; installs pngquant
+	@scripts/pictures.sh
 
 instructions: ## instructions of the core's hot path, each with its limit; installs valgrind
 	@scripts/instructions.sh

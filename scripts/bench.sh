@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures the core beside other metrics libraries and writes docs/benchmarks.md; with `stream` as the first
-# argument the stream beside other formats, and docs/stream-benchmarks.md. The other arguments go to the bench.
+# argument the stream beside other formats, and docs/stream-benchmarks.md; with `page` the page in a browser, and
+# docs/page-benchmarks.md. The other arguments go to the bench.
 source "$(dirname "$0")/lib.sh"
 
 BENCH="$CARGO_TARGET_DIR/bench"
@@ -13,7 +14,30 @@ build_wasm() {
     "$BENCH/wasm32-unknown-unknown/release/tachograph_bench_wasm.wasm"
 }
 
-program=bench document=benchmarks.md minutes=2
+# The page's charts without the page, small as it is, in one script with uPlot.
+build_plot() {
+  local out="$BENCH/plot"
+  (cd "$ROOT/bench" && CARGO_TARGET_DIR="$BENCH" cargo build --profile page --quiet -p tachograph-bench-plot \
+    --target wasm32-unknown-unknown)
+  wasm-bindgen --target web --no-typescript --out-dir "$out" \
+    "$BENCH/wasm32-unknown-unknown/page/tachograph_bench_plot.wasm"
+  # As scripts/page-pack.mjs does.
+  wasm-opt -Os --converge --strip-debug --strip-producers --strip-target-features \
+    "$out/tachograph_bench_plot_bg.wasm" -o "$out/tachograph_bench_plot_bg.wasm"
+  node "$ROOT/bench/page/js/build.mjs" "$out"
+}
+
+package=tachograph-bench program=bench document=benchmarks.md minutes=2
+if [ "${1:-}" = page ]; then
+  shift
+  package=tachograph-bench-page program=page document=page-benchmarks.md minutes=20
+  [ -f "$ROOT/dist/index.html" ] || die "the page is not there: make page"
+  "$ROOT/scripts/test-tools.sh"
+  "$ROOT/scripts/bench-tools.sh" page
+  "$ROOT/scripts/wasm-target.sh"
+  say "the page's charts without the page (half a minute the first time)"
+  build_plot
+fi
 if [ "${1:-}" = stream ]; then
   shift
   program=stream document=stream-benchmarks.md minutes=20
@@ -25,4 +49,4 @@ fi
 
 cd "$ROOT/bench"
 say "benchmarks (5 minutes to build the first time, $minutes to run); leave the machine alone meanwhile"
-CARGO_TARGET_DIR="$BENCH" cargo run --release --quiet --bin "$program" -- --write "$ROOT/docs/$document" "$@"
+CARGO_TARGET_DIR="$BENCH" cargo run --release --quiet -p "$package" --bin "$program" -- --write "$ROOT/docs/$document" "$@"

@@ -10,7 +10,7 @@ mod values;
 
 use std::process::ExitCode;
 
-use tachograph_bench::machine;
+use bench_shared::machine;
 
 use harness::Pool;
 use options::{Options, Request};

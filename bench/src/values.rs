@@ -3,7 +3,7 @@
 use std::f64::consts::LN_2;
 use std::sync::LazyLock;
 
-use tachograph_bench::random::Random;
+use bench_shared::random::Random;
 
 /// How many octaves the values spread over.
 pub const OCTAVES: u32 = 14;

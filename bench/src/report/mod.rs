@@ -3,8 +3,8 @@
 mod ratios;
 mod targets;
 
-use tachograph_bench::machine;
-use tachograph_bench::table::{Table, figure, optional};
+use bench_shared::machine;
+use bench_shared::table::{Table, figure, optional};
 
 use crate::harness::Effort;
 use crate::measure::{COUNTER_SERIES, Entry, HISTOGRAM_SERIES, QUANTILE_VALUES, Setting};

@@ -1,6 +1,6 @@
 //! Each peer by Tachograph.
 
-use tachograph_bench::table::Table;
+use bench_shared::table::Table;
 
 use super::{Column, Entry, Role, figure};
 

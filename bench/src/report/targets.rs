@@ -1,6 +1,6 @@
 //! What Tachograph means to reach, and whether it does.
 
-use tachograph_bench::table::Table;
+use bench_shared::table::Table;
 
 use super::ratios::best_peer;
 use super::{Entry, Operation, Role, Setting, figure, worst_error};

@@ -4,12 +4,13 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use bench_shared::distribution::Distribution;
+
 use crate::Failure;
 use crate::browser::Browser;
 use crate::options::Effort;
 use crate::process::{self, Server};
 use crate::random::Random;
-use crate::viewers::Distribution;
 
 const ARRIVALS: &str = "return window.__tachographArrivals ?? null";
 const PAGE_WITHIN: Duration = Duration::from_secs(20);

@@ -16,7 +16,7 @@ mod wasm;
 
 use std::process::ExitCode;
 
-use tachograph_bench::random;
+use bench_shared::random;
 
 use options::{Options, Part, Request};
 

@@ -9,7 +9,7 @@ mod loops;
 #[path = "../../src/stream/ours.rs"]
 #[allow(dead_code)]
 mod ours;
-#[path = "../../src/random.rs"]
+#[path = "../../shared/src/random.rs"]
 #[allow(dead_code)]
 mod random;
 

@@ -132,7 +132,11 @@ impl ChartView {
         draw_gaps(&mut list, drawing.gaps, across, area);
         heat::draw(&mut list, drawing.heat, across, up, area);
         let is_over_heat = !drawing.heat.is_empty();
-        drawing.lines.iter().for_each(|line| draw_line(&mut list, line, is_over_heat, across, up, top + height));
+        let breaks: Vec<f64> = drawing.gaps.iter().map(|gap| gap.from_ms).collect();
+        for line in drawing.lines {
+            let drawn = Polyline::of(line.x, line.y, across, up, line.is_stepped, &breaks);
+            draw_line(&mut list, line, &drawn, is_over_heat, across.length(1_000.0) < 2.0, top + height);
+        }
         for limit in drawing.thresholds {
             let y = up.at(*limit);
             list.stroke(Colour::Alarm, 1.0, true, &[left, y, left + width, y]);
@@ -172,8 +176,15 @@ impl ChartView {
     }
 }
 
-fn draw_line(list: &mut DisplayList, line: &PlotLine<'_>, is_over_heat: bool, across: Scale, up: Scale, bottom: f32) {
-    let drawn = Polyline::of(line.x, line.y, across, up, line.is_stepped);
+/// Where ticks are dense a thick line would be a stain.
+fn draw_line(
+    list: &mut DisplayList,
+    line: &PlotLine<'_>,
+    drawn: &Polyline,
+    is_over_heat: bool,
+    is_dense: bool,
+    bottom: f32,
+) {
     if line.is_filled && !is_over_heat {
         for stretch in drawn.stretches() {
             if let ([first, ..], [.., last, _]) = (stretch, stretch) {
@@ -181,8 +192,6 @@ fn draw_line(list: &mut DisplayList, line: &PlotLine<'_>, is_over_heat: bool, ac
             }
         }
     }
-    // Where ticks are close a thick line would be a stain.
-    let is_dense = across.length(1_000.0) < 2.0;
     if is_over_heat && !is_dense {
         // A ground of its own, so that it can be told from the heatmap below.
         list.stroke(Colour::Heat(0), 3.5, false, &drawn.points);
@@ -299,7 +308,7 @@ pub fn sparkline(values: &[f32], (width, height): (f32, f32), top: f64, limit: f
     list.stroke(Colour::Line, 1.0, false, &[0.0, y, width, y]);
     let x: Vec<f64> = (0..values.len() as u32).map(f64::from).collect();
     let values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
-    let line = Polyline::of(&x, &values, across, up, false);
+    let line = Polyline::of(&x, &values, across, up, false, &[]);
     list.stroke(Colour::Accent, 1.4, false, &line.points);
     line.lone.iter().for_each(|(x, y)| list.dot(Colour::Accent, *x, *y, 1.4));
     list

@@ -39,7 +39,9 @@ pub(super) struct Polyline {
 }
 
 impl Polyline {
-    pub(super) fn of(x: &[f64], y: &[f64], across: Scale, up: Scale, is_stepped: bool) -> Self {
+    /// After each of the `breaks`, ascending moments of `x`, the line is broken, too.
+    pub(super) fn of(x: &[f64], y: &[f64], across: Scale, up: Scale, is_stepped: bool, breaks: &[f64]) -> Self {
+        let mut breaks = breaks.iter().copied().peekable();
         let mut line = Self { points: Vec::with_capacity(2 * x.len().min(4_096)), ..Self::default() };
         let mut column = Column::default();
         for (time, value) in x.iter().zip(y) {
@@ -65,6 +67,11 @@ impl Polyline {
                     line.put(x, before);
                 }
                 column = Column::of(x, y);
+            }
+            while breaks.next_if(|at| *at < *time).is_some() {}
+            if breaks.next_if(|at| *at == *time).is_some() {
+                column.flush(&mut line);
+                line.lift();
             }
         }
         column.flush(&mut line);
@@ -144,7 +151,7 @@ mod tests {
 
     fn line(x: &[f64], y: &[f64], pixels: f32) -> Polyline {
         let across = Scale::new((0.0, x.len() as f64), (0.0, pixels));
-        Polyline::of(x, y, across, Scale::new((0.0, 100.0), (100.0, 0.0)), false)
+        Polyline::of(x, y, across, Scale::new((0.0, 100.0), (100.0, 0.0)), false, &[])
     }
 
     #[test]
@@ -164,6 +171,15 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_drawn_over_a_gap() {
+        let (x, y) = ([0.0, 1.0, 5.0, 6.0], [0.0, 0.0, 100.0, 100.0]);
+        let across = Scale::new((0.0, 10.0), (0.0, 100.0));
+        let line = Polyline::of(&x, &y, across, Scale::new((0.0, 100.0), (100.0, 0.0)), false, &[-1.0, 1.0]);
+        let stretches: Vec<&[f32]> = line.stretches().collect();
+        assert_eq!(stretches, [&[0.0, 100.0, 10.0, 100.0][..], &[50.0, 0.0, 60.0, 0.0]]);
+    }
+
+    #[test]
     fn peaks_are_kept_however_many_values_a_pixel_has() {
         let x: Vec<f64> = (0..10_000).map(f64::from).collect();
         let mut y = vec![10.0; 10_000];
@@ -178,7 +194,7 @@ mod tests {
     fn steps_hold_until_the_next_value() {
         let across = Scale::new((0.0, 2.0), (0.0, 20.0));
         let line =
-            Polyline::of(&[0.0, 1.0, 2.0], &[0.0, 10.0, 0.0], across, Scale::new((0.0, 10.0), (10.0, 0.0)), true);
+            Polyline::of(&[0.0, 1.0, 2.0], &[0.0, 10.0, 0.0], across, Scale::new((0.0, 10.0), (10.0, 0.0)), true, &[]);
         let points: Vec<&[f32]> = line.stretches().collect();
         assert_eq!(points, [&[0.0, 10.0, 10.0, 10.0, 10.0, 0.0, 20.0, 0.0, 20.0, 10.0][..]]);
     }

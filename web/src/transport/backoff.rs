@@ -15,7 +15,8 @@ impl Backoff {
     pub fn fail(&mut self, chance: f64) -> Duration {
         let doubled = FIRST.saturating_mul(2_u32.saturating_pow(self.failures));
         self.failures = self.failures.saturating_add(1);
-        doubled.min(LONGEST).mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
+        let millis = doubled.min(LONGEST).as_secs_f64() * 1_000.0 * (1.0 - chance.clamp(0.0, 1.0) / 2.0);
+        Duration::from_millis(millis as u64)
     }
 
     /// A frame came: the next failure is a first one again.

@@ -149,7 +149,7 @@ impl Link {
 
     fn reconnecting(&self, now: Moment) -> Connection {
         let next_in = match self.phase {
-            Phase::Waiting { until } => Duration::from_secs_f64(until.since(now).as_secs_f64().ceil()),
+            Phase::Waiting { until } => Duration::from_secs(until.since(now).as_secs_f64().ceil() as u64),
             _ => Duration::ZERO,
         };
         Connection::Reconnecting { attempt: self.backoff.failures(), next_in }

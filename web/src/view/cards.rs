@@ -410,7 +410,10 @@ impl Card {
         self.node.set("data-crossed", if is_crossed { "true" } else { "false" });
         let single = track.lines().len() == 1;
         let newest = if single { text(0) } else { String::new() };
-        self.now.text(&if is_crossed { ["beyond ", &newest].concat() } else { newest });
+        self.now.text(&match is_crossed {
+            true => [&newest, " beyond the limit"].concat(),
+            false => newest,
+        });
         self.now.set("data-value", &figure(0).map(|figure| exact(figure, "")).unwrap_or_default());
         let mut words = vec![self.chart_words(track)];
         for (number, line) in track.lines().iter().enumerate() {
@@ -421,7 +424,7 @@ impl Card {
         }
         self.canvas.set("aria-label", &words.join(", "));
         let key = |(number, line): (usize, &Line)| {
-            (line.name.clone(), text(number), colour_class(&self.chart.subject, number))
+            (line.name.clone(), text(number), colour_name(&self.chart.subject, number))
         };
         let keys: Vec<_> = if single { Vec::new() } else { track.lines().iter().enumerate().map(key).collect() };
         let more = match track.unlisted() {
@@ -467,8 +470,9 @@ impl Legend {
             let is_more = place == keys.len() && !more.is_empty();
             key.show(told.is_some() || is_more);
             swatch.show(told.is_some());
-            let (title, value, class) = told.map_or((more, "", ""), |(title, value, class)| (title, value, class));
-            swatch.set("class", class);
+            let (title, value, colour) = told.map_or((more, "", ""), |(title, value, colour)| (title, value, colour));
+            swatch.style("color", colour);
+            swatch.set("data-dashed", if place >= LINES_MAX / 2 { "true" } else { "false" });
             name.text(title);
             figure.text(value);
         }
@@ -486,12 +490,12 @@ fn line_colour(subject: &Subject, number: usize) -> Colour {
 }
 
 /// The same, as the style sheet names it.
-fn colour_class(subject: &Subject, number: usize) -> String {
+fn colour_name(subject: &Subject, number: usize) -> String {
     match line_colour(subject, number) {
-        Colour::Good => "good".into(),
-        Colour::Caution => "caution".into(),
-        Colour::Alarm => "alarm".into(),
-        _ => ["c", &(number % LINES_MAX).to_string()].concat(),
+        Colour::Good => "var(--good)".into(),
+        Colour::Caution => "var(--caution)".into(),
+        Colour::Alarm => "var(--alarm)".into(),
+        _ => ["var(--c", &(number % LINES_MAX).to_string(), ")"].concat(),
     }
 }
 

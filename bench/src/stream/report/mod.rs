@@ -5,7 +5,8 @@ mod targets;
 mod times;
 mod whole;
 
-use tachograph_bench::machine;
+use bench_shared::machine;
+use bench_shared::table::grouped;
 
 use crate::Findings;
 use crate::options::Effort;
@@ -30,15 +31,6 @@ fn introduction(effort: Effort) -> String {
          {date}: {processor}, {cores} cores, {compiler}, optimised with thin link-time optimisation in one codegen \
          unit, for the processor's baseline.{quick}",
     )
-}
-
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let place = |(place, digit): (usize, char)| {
-        let comma = place > 0 && (digits.len() - place).is_multiple_of(3);
-        [comma.then_some(','), Some(digit)].into_iter().flatten()
-    };
-    digits.chars().enumerate().flat_map(place).collect()
 }
 
 fn percent(share: f64) -> String {

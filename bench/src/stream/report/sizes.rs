@@ -1,6 +1,6 @@
 //! Bytes a series and a sample.
 
-use tachograph_bench::table::{Table, figure};
+use bench_shared::table::{Table, figure};
 
 use super::{grouped, percent};
 use crate::bytes::{CHURNS, Findings, HOUR_SERIES, HOUR_TICKS, KIND_SERIES, SIZES, Size, Sizes, ticks};

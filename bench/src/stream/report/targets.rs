@@ -1,6 +1,6 @@
 //! What the stream means to reach, and whether it does.
 
-use tachograph_bench::table::{Table, figure};
+use bench_shared::table::{Table, figure};
 
 use super::grouped;
 use crate::Findings;

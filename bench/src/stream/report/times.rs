@@ -1,6 +1,6 @@
 //! Millions of series a second.
 
-use tachograph_bench::table::{Table, figure, optional};
+use bench_shared::table::{Table, figure, optional};
 
 use super::{grouped, percent};
 use crate::dataset::Mix;

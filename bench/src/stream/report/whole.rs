@@ -1,9 +1,10 @@
 //! The built program with thousands of viewers, and with a page.
 
-use tachograph_bench::table::{Table, figure};
+use bench_shared::distribution::Distribution;
+use bench_shared::table::{Table, figure};
 
 use super::grouped;
-use crate::viewers::{Distribution, SERIES, Viewing};
+use crate::viewers::{SERIES, Viewing};
 use crate::{Failure, arrival, viewers};
 
 pub(super) fn viewers(findings: &Result<viewers::Findings, Failure>) -> String {

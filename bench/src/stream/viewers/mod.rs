@@ -2,18 +2,17 @@
 
 mod client;
 mod crowd;
-mod distribution;
 mod frames;
 
 use std::time::Duration;
 
+use bench_shared::distribution::Distribution;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Failure;
 use crate::options::Effort;
 use crate::process::{Server, Usage};
 use crowd::Crowd;
-pub use distribution::Distribution;
 
 /// Series that the server is asked to have.
 pub const SERIES: usize = 200;

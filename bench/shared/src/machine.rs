@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-const LOCK: &str = include_str!("../Cargo.lock");
+const LOCK: &str = include_str!("../../Cargo.lock");
 
 /// The version of a package that was built in.
 pub fn version(package: &str) -> &'static str {
     chosen(package).or_else(|| only(package)).unwrap_or("unknown")
 }
 
-/// The version that this package's own entry in the lock file names, as it does where there are several.
+/// The version that the entry of the package of the peers in the lock file names, as it does where there are several.
 fn chosen(package: &str) -> Option<&'static str> {
     let own = LOCK.split("[[package]]").find(|entry| entry.starts_with("\nname = \"tachograph-bench\""))?;
     own.lines()
