@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use fantoccini::actions::{InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
@@ -70,7 +71,8 @@ impl Default for Window {
 /// Chromium with its driver; both end with the value.
 #[derive(Debug)]
 pub struct Browser {
-    driver: Child,
+    /// Ends with the value.
+    _driver: Driver,
     /// What else WebDriver can do.
     pub client: Client,
 }
@@ -81,19 +83,11 @@ impl Browser {
     /// # Errors
     /// One of them is not installed, or does not start.
     pub async fn start(window: Window) -> Result<Self, Failure> {
-        let mut driver =
-            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        match open(&mut driver).await {
-            Ok(client) => {
-                let browser = Self { driver, client };
-                browser.set_window(window).await?;
-                Ok(browser)
-            }
-            Err(failure) => {
-                end(&mut driver);
-                Err(failure)
-            }
-        }
+        let mut driver = Driver::start()?;
+        let client = driver.open().await?;
+        let browser = Self { _driver: driver, client };
+        browser.set_window(window).await?;
+        Ok(browser)
     }
 
     /// Makes the window another one.
@@ -315,34 +309,62 @@ impl Browser {
     }
 }
 
-impl Drop for Browser {
-    fn drop(&mut self) {
-        end(&mut self.driver);
+/// Chromium's driver, and the folder that its browser keeps its own things in.
+#[derive(Debug)]
+struct Driver {
+    process: Child,
+    profile: PathBuf,
+}
+
+impl Driver {
+    fn start() -> Result<Self, Failure> {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let profile = std::env::temp_dir().join(format!("tachograph-browser-{}-{number}", std::process::id()));
+        let process =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        Ok(Self { process, profile })
+    }
+
+    async fn open(&mut self) -> Result<Client, Failure> {
+        let stdout = self.process.stdout.take().ok_or("the driver has no output")?;
+        let port = BufReader::new(stdout)
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
+            })
+            .ok_or("the driver does not say its port")?;
+        let own = [format!("--user-data-dir={}", self.profile.display())];
+        let flags: Vec<&str> = CHROMIUM_FLAGS.into_iter().chain(own.iter().map(String::as_str)).collect();
+        let options = json!({"goog:chromeOptions": {"args": flags}, "goog:loggingPrefs": {"browser": "ALL"}});
+        let Value::Object(capabilities) = options else { return Err("no capabilities".into()) };
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        Ok(builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await?)
+    }
+
+    /// The processes of its browser: those that were told the folder.
+    fn browsers(&self) -> Vec<String> {
+        let profile = self.profile.display().to_string();
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let is_its = |pid: &String| {
+            let told = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            pid.parse::<u32>().is_ok() && String::from_utf8_lossy(&told).contains(&profile)
+        };
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(is_its).collect()
     }
 }
 
-/// A driver that is told to end also ends its browser.
-fn end(driver: &mut Child) {
-    let _ended_already = Command::new("kill").arg(driver.id().to_string()).status();
-    let _ended_already = driver.wait();
-}
-
-async fn open(driver: &mut Child) -> Result<Client, Failure> {
-    let stdout = driver.stdout.take().ok_or("the driver has no output")?;
-    let port = BufReader::new(stdout)
-        .lines()
-        .map_while(Result::ok)
-        .find_map(|line| {
-            line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
-        })
-        .ok_or("the driver does not say its port")?;
-    let options = json!({
-        "goog:chromeOptions": {"args": CHROMIUM_FLAGS},
-        "goog:loggingPrefs": {"browser": "ALL"},
-    });
-    let Value::Object(capabilities) = options else { return Err("no capabilities".into()) };
-    let mut builder = ClientBuilder::new(HttpConnector::new());
-    Ok(builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await?)
+/// However a test ends; a driver that is busy leaves its browser behind.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ended_already = Command::new("kill").arg(self.process.id().to_string()).status();
+        let _ended_already = self.process.wait();
+        for pid in self.browsers() {
+            let _ended_already = Command::new("kill").args(["-KILL", &pid]).stderr(Stdio::null()).status();
+        }
+        let _gone_already = std::fs::remove_dir_all(&self.profile);
+    }
 }
 
 /// A command that Chromium's driver knows beside WebDriver's own.

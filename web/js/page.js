@@ -128,6 +128,8 @@ export function showAddress(fragment, isStep) {
   if (wanted === fragment) return;
   wanted = fragment;
   if (isStep) {
+    // What was typed on the page before is not for this one.
+    if (document.activeElement?.matches("input:not([type=range])")) document.activeElement.blur();
     writeAddress(true);
     scrollTo(0, 0);
   } else timer ??= setTimeout(writeAddress, ADDRESS_MS, false);

@@ -138,8 +138,15 @@ impl Column {
         match self.count {
             0 => {}
             1 => line.put(self.x, self.first),
-            2 => [self.first, self.last].into_iter().for_each(|y| line.put(self.x, y)),
-            _ => [self.first, self.low, self.high, self.last].into_iter().for_each(|y| line.put(self.x, y)),
+            _ => {
+                let mut before = f32::NAN;
+                for y in [self.first, self.low, self.high, self.last] {
+                    if y != before {
+                        line.put(self.x, y);
+                    }
+                    before = y;
+                }
+            }
         }
         self.count = 0;
     }

@@ -42,7 +42,7 @@ pub(super) fn listen(signals: Signals, painter: Painter) {
     };
     on("click", true, Reader::click);
     on("input", true, Reader::input);
-    on("change", true, Reader::input);
+    on("change", true, Reader::changed);
     on("keydown", false, Reader::key);
     on("scroll", true, |reader, _| reader.painter.ask());
     on("contentvisibilityautostatechange", true, Reader::sight);
@@ -360,9 +360,15 @@ impl Reader {
             "events-words" => self.go_to(Page::Events { words: value }),
             "board-name" => self.board(|board| board.name = value),
             "scrub" => self.scrub(&value),
-            "file" if event.type_() == "change" => self.open(&canvas::file_of(event)),
             id if id.starts_with("chart-") => self.change_chart(id, &value),
             _ => {}
+        }
+    }
+
+    /// A file was chosen. What is typed was told letter by letter.
+    fn changed(&self, event: &Event) {
+        if target(event).is_some_and(|target| target.id() == "file") {
+            self.open(&canvas::file_of(event));
         }
     }
 

@@ -339,6 +339,9 @@ impl Card {
         self.node.set("data-chart", &text);
         self.title.text(title);
         self.title.set("title", help);
+        if self.axis.is_none() {
+            self.canvas.set("aria-label", title);
+        }
         let (verb, words) = if is_on_board { ("unpin:", "Take off") } else { ("pin:", "Add to board") };
         self.button.text(if is_on_board { "×" } else { "+" });
         self.button.set("data-act", &[verb, &text].concat());

@@ -92,9 +92,10 @@ impl ChartPage {
             None => ("none", None),
             Some(threshold) => (if threshold.is_floor { "below" } else { "above" }, Some(threshold.limit)),
         };
-        canvas::set_text(self.side.element(), side);
         let limit = limit.map(|limit| exact(limit, "")).unwrap_or_default();
+        // A limit that is being typed has its side already.
         if !limit.is_empty() || self.subject.as_ref() != Some(&chart.subject) {
+            canvas::set_text(self.side.element(), side);
             canvas::set_text(self.limit.element(), &limit);
         }
         self.subject = Some(chart.subject.clone());
