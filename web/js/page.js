@@ -28,10 +28,10 @@ export function capture(element, pointer) {
 
 export const parts = (element) => [...element.querySelectorAll("[data-part]")];
 
+// A number that is being typed is not yet what it will be.
 export const setValue = (control, value) => {
-  if (control.value !== String(value) && !(document.activeElement === control && control.type !== "range")) {
-    control.value = value;
-  }
+  const isTyped = control.inputMode === "decimal" && document.activeElement === control;
+  if (control.value !== String(value) && !isTyped) control.value = value;
 };
 
 export const valueOf = (control) => String(control.value ?? "");
@@ -128,8 +128,6 @@ export function showAddress(fragment, isStep) {
   if (wanted === fragment) return;
   wanted = fragment;
   if (isStep) {
-    // What was typed on the page before is not for this one.
-    if (document.activeElement?.matches("input:not([type=range])")) document.activeElement.blur();
     writeAddress(true);
     scrollTo(0, 0);
   } else timer ??= setTimeout(writeAddress, ADDRESS_MS, false);

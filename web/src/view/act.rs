@@ -365,10 +365,12 @@ impl Reader {
         }
     }
 
-    /// A file was chosen. What is typed was told letter by letter.
+    /// As what is put in, and a file that was chosen.
     fn changed(&self, event: &Event) {
         if target(event).is_some_and(|target| target.id() == "file") {
             self.open(&canvas::file_of(event));
+        } else {
+            self.input(event);
         }
     }
 
