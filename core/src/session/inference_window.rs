@@ -23,26 +23,31 @@ impl Default for InferenceWindow {
 
 impl InferenceWindow {
     pub(super) fn add(&mut self, time: Duration) {
-        if self.held == RECENT {
-            self.remove(self.times[self.next]);
-        }
-        let time = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
-        self.times[self.next] = time;
+        let micros = time.as_secs().saturating_mul(1_000_000).saturating_add(time.subsec_micros().into());
+        let time = micros.min(u32::MAX.into()) as u32;
+        let oldest = core::mem::replace(&mut self.times[self.next], time);
         self.next = (self.next + 1) % RECENT;
-        self.insert(time);
+        let place = if self.held == RECENT {
+            self.sorted.iter().position(|held| *held == oldest).unwrap_or_default()
+        } else {
+            self.held += 1;
+            self.held - 1
+        };
+        self.sort_in(place, time);
     }
 
-    fn remove(&mut self, time: u32) {
-        let place = self.sorted[..self.held].partition_point(|held| *held < time);
-        self.sorted.copy_within(place + 1..self.held, place);
-        self.held -= 1;
-    }
-
-    fn insert(&mut self, time: u32) {
-        let place = self.sorted[..self.held].partition_point(|held| *held < time);
-        self.sorted.copy_within(place..self.held, place + 1);
-        self.sorted[place] = time;
-        self.held += 1;
+    /// Puts a time in this place of the sorted ones, and moves it to where it belongs.
+    fn sort_in(&mut self, mut place: usize, time: u32) {
+        let sorted = &mut self.sorted[..self.held];
+        sorted[place] = time;
+        while place > 0 && sorted[place - 1] > time {
+            sorted.swap(place, place - 1);
+            place -= 1;
+        }
+        while place + 1 < sorted.len() && sorted[place + 1] < time {
+            sorted.swap(place, place + 1);
+            place += 1;
+        }
     }
 
     /// The time, in ms, that so many percent of the chunks did not exceed, by nearest rank; 0 without chunks.
