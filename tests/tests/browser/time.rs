@@ -1,8 +1,11 @@
 //! The span of time that is shown, and how it is moved.
 
+use std::time::Duration;
+
 use fantoccini::key::Key;
 use tachograph_tests::Failure;
 use tachograph_tests::rehearsal::Scenario;
+use tokio::time::sleep;
 
 use super::pages::{LATER, PLOT, Page, SOON, at, span};
 use super::rehearsed;
@@ -78,7 +81,18 @@ async fn moments_and_spans_are_gone_to_by_buttons_keys_and_the_slider() -> Resul
 
 /// A copy of the address shows the same in another window.
 async fn assert_a_link_shows_the_same(page: &Page) -> Result<(), Failure> {
-    let (facts, cards) = (page.facts().await?, page.cards().await?);
+    // The address follows a little later than the figures.
+    let mut facts = page.facts().await?;
+    for _ in 0..10 {
+        sleep(Duration::from_millis(900)).await;
+        let later = page.facts().await?;
+        let is_settled = (&later.hash, later.row) == (&facts.hash, facts.row);
+        facts = later;
+        if is_settled {
+            break;
+        }
+    }
+    let cards = page.cards().await?;
     assert!(
         facts.hash.contains("q=http") && facts.hash.contains("w=60") && facts.hash.contains("at="),
         "{}",
