@@ -83,8 +83,14 @@ impl Browser {
     /// # Errors
     /// One of them is not installed, or does not start.
     pub async fn start(window: Window) -> Result<Self, Failure> {
-        let mut driver = Driver::start()?;
-        let client = driver.open().await?;
+        let mut begun = Driver::begin().await;
+        // The port that a driver chose can be another's by the time it listens.
+        for _ in 0..2 {
+            if begun.is_err() {
+                begun = Driver::begin().await;
+            }
+        }
+        let (driver, client) = begun?;
         let browser = Self { _driver: driver, client };
         browser.set_window(window).await?;
         Ok(browser)
@@ -317,6 +323,13 @@ struct Driver {
 }
 
 impl Driver {
+    /// A driver, and a browser of its own.
+    async fn begin() -> Result<(Self, Client), Failure> {
+        let mut driver = Self::start()?;
+        let client = driver.open().await?;
+        Ok((driver, client))
+    }
+
     fn start() -> Result<Self, Failure> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
