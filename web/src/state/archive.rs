@@ -10,7 +10,7 @@ const BYTES_MAX: usize = 14 << 20;
 /// The frames of the last minutes as they came, in bytes: what any chart, any moment and any recording is
 /// made of, so that nothing has to be kept of a figure until somebody wants to see it.
 #[derive(Debug)]
-pub struct Archive {
+pub(super) struct Archive {
     rows: VecDeque<Kept>,
     /// The rows that were let go.
     gone: u64,
@@ -36,13 +36,13 @@ impl Kept {
 
 /// An archive with what the newest start of the server described so far.
 #[derive(Clone, Copy, Debug)]
-pub struct Past<'a> {
+pub(super) struct Past<'a> {
     /// The frames.
-    pub archive: &'a Archive,
+    pub(super) archive: &'a Archive,
     /// The newest start.
-    pub start: u32,
+    pub(super) start: u32,
     /// Its schema.
-    pub schema: &'a Schema,
+    pub(super) schema: &'a Schema,
 }
 
 impl Default for Archive {
@@ -53,17 +53,12 @@ impl Default for Archive {
 
 impl Archive {
     /// An archive of at most so many bytes.
-    pub fn within(bytes_max: usize) -> Self {
+    pub(super) fn within(bytes_max: usize) -> Self {
         Self { rows: VecDeque::new(), gone: 0, bytes: 0, bytes_max, schemas: Vec::new() }
     }
 
-    /// Memory that the frames take.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// The schema of a start that ended.
-    pub fn end_start(&mut self, start: u32, schema: &Schema) {
+    pub(super) fn end_start(&mut self, start: u32, schema: &Schema) {
         let mut records = Vec::new();
         schema.write_records(&mut records);
         self.bytes += records.len();
@@ -72,7 +67,7 @@ impl Archive {
     }
 
     /// Keeps a record of a row.
-    pub fn keep(&mut self, row: u64, start: u32, kind: RecordKind, record: &[u8]) {
+    pub(super) fn keep(&mut self, row: u64, start: u32, kind: RecordKind, record: &[u8]) {
         self.reach(row);
         let place = row.checked_sub(self.gone + 1).and_then(|place| usize::try_from(place).ok());
         let Some(kept) = place.and_then(|place| self.rows.get_mut(place)) else { return };
@@ -84,7 +79,7 @@ impl Archive {
     }
 
     /// The oldest row whose state can be made again.
-    pub fn oldest(&self) -> Option<u64> {
+    pub(super) fn oldest(&self) -> Option<u64> {
         let place = self.rows.iter().position(|kept| !kept.keyframe.is_empty())?;
         Some(self.gone + 1 + place as u64)
     }
@@ -111,8 +106,8 @@ impl Archive {
     fn reach(&mut self, row: u64) {
         let newest = self.gone + self.rows.len() as u64;
         if row.saturating_sub(newest) > TICKS_MAX as u64 {
-            (self.gone, self.bytes) = (row - 1, 0);
-            self.rows.clear();
+            self.bytes -= self.rows.drain(..).map(|kept| kept.bytes()).sum::<usize>();
+            self.gone = row - 1;
         }
         while self.gone + (self.rows.len() as u64) < row {
             self.bytes += size_of::<Kept>();
@@ -138,7 +133,7 @@ impl Archive {
 
 impl Past<'_> {
     /// A recording of all that can be made again: what the server's stream would have been.
-    pub fn recording(&self, ticks: &Ticks, server_version: &str) -> Vec<u8> {
+    pub(super) fn recording(&self, ticks: &Ticks, server_version: &str) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.archive.bytes);
         let mut start = 0;
         for (number, kept) in (self.archive.gone + 1..).zip(&self.archive.rows) {
@@ -173,25 +168,20 @@ impl Past<'_> {
 
 /// Makes the state of one row after another again.
 #[derive(Debug, Default)]
-pub struct Player {
+pub(super) struct Player {
     decoder: Decoder,
     start: u32,
     row: u64,
 }
 
 impl Player {
-    /// The row whose state it has; 0 while it has none.
-    pub fn row(&self) -> u64 {
-        self.row
-    }
-
     /// The state of its row.
-    pub fn state(&self) -> &State {
+    pub(super) fn state(&self) -> &State {
         self.decoder.state()
     }
 
     /// Makes the state of a row. Returns whether it could: a frame that was not received cannot be.
-    pub fn seek(&mut self, row: u64, past: &Past<'_>) -> bool {
+    pub(super) fn seek(&mut self, row: u64, past: &Past<'_>) -> bool {
         if self.row == row {
             return row > 0;
         }
@@ -221,5 +211,50 @@ impl Player {
         let is_ok = self.decoder.decode(records).is_ok();
         self.row = if is_ok { row } else { 0 };
         is_ok
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::Sample;
+    use super::*;
+
+    fn kept(archive: &mut Archive, row: u64, start: u32, bytes: usize) {
+        let kind = if row % 10 == 1 { RecordKind::Keyframe } else { RecordKind::Delta };
+        archive.keep(row, start, kind, &vec![0; bytes]);
+    }
+
+    /// All that it counts.
+    fn counted(archive: &Archive) -> usize {
+        let schemas: usize = archive.schemas.iter().map(|(_, records)| records.len()).sum();
+        archive.rows.iter().map(Kept::bytes).sum::<usize>() + schemas
+    }
+
+    #[test]
+    fn the_newest_frames_are_kept_within_a_bound() {
+        let mut archive = Archive::within(10_000);
+        (1..=500).for_each(|row| kept(&mut archive, row, 1, 100));
+        assert!(archive.bytes <= 10_000 && archive.bytes == counted(&archive));
+        assert_eq!(archive.oldest().map(|row| row % 10), Some(1));
+        assert!(archive.keyframe_for(500) == Some(491) && archive.keyframe_for(archive.gone).is_none());
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_kept_over_leaps_and_starts() {
+        let mut archive = Archive::within(usize::MAX);
+        let schema = Sample::new().next(&[]).schema().clone();
+        for (start, leap) in [(1, 1), (2, 30), (3, 2 * TICKS_MAX as u64), (4, 100 * TICKS_MAX as u64)] {
+            (leap..leap + 20).for_each(|row| kept(&mut archive, row, start, 50));
+            archive.end_start(start, &schema);
+            assert_eq!(archive.bytes, counted(&archive), "start {start}");
+        }
+        assert_eq!(archive.schemas.len(), 1, "those of rows that are gone go with them");
+    }
+
+    #[test]
+    fn nothing_is_begun_over_a_missing_frame() {
+        let mut archive = Archive::within(usize::MAX);
+        [1, 2, 4, 5].into_iter().for_each(|row| kept(&mut archive, row, 1, 10));
+        assert_eq!([1, 2, 3, 4, 5].map(|row| archive.keyframe_for(row)), [Some(1), Some(1), None, None, None]);
     }
 }

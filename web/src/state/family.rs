@@ -50,9 +50,17 @@ struct Link {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn of(entry: &'a FamilyEntry, family: &'a FamilyReading, state: &'a State) -> Self {
+    /// A reader of this family; `fold` where it is known already.
+    pub(super) fn of(entry: &'a FamilyEntry, family: &'a FamilyReading, fold: Option<Fold>, state: &'a State) -> Self {
+        let reading = reading_for(entry.kind, family.reading);
+        let fold = fold.unwrap_or_else(|| Fold::of(entry, family, state));
+        Self { kind: entry.kind, reading, fold, family, entry, state }
+    }
+}
+
+impl Fold {
+    fn of(entry: &FamilyEntry, family: &FamilyReading, state: &State) -> Self {
         let (kind, descriptor) = (entry.kind, &entry.descriptor);
-        let reading = reading_for(kind, family.reading);
         let is_few = || {
             let series = entry.series.iter().filter_map(|number| state.schema().series().get(*number as usize));
             let counted = series.filter(|series| counts(descriptor.label_names(), &series.labels, &family.only));
@@ -66,9 +74,11 @@ impl<'a> Reader<'a> {
             Split::Max => (false, Aggregation::Max),
             Split::By(_) => (false, own),
         };
-        Self { kind, reading, fold: Fold { is_each, rule }, family, entry, state }
+        Self { is_each, rule }
     }
+}
 
+impl<'a> Reader<'a> {
     pub(super) fn unit(&self) -> String {
         let unit = self.entry.descriptor.unit_name();
         match (self.kind, self.reading) {
@@ -134,10 +144,15 @@ impl<'a> Reader<'a> {
 }
 
 impl Links {
+    /// Whether all series that a family has now were looked at.
+    pub(super) fn are_of(&self, entry: &FamilyEntry) -> bool {
+        self.series == entry.series.len()
+    }
+
     /// Finds the series that came since; `line` gives the line of a key and a name, if there is room for it.
     /// Returns how many have none.
     pub(super) fn find(&mut self, reader: &Reader<'_>, mut line: impl FnMut(&str, &str) -> Option<usize>) -> usize {
-        if self.series == reader.entry.series.len() {
+        if self.are_of(reader.entry) {
             return self.unlisted;
         }
         self.series = reader.entry.series.len();

@@ -1,6 +1,6 @@
 //! What the page knows, in plain Rust: no element, no signal, no clock.
 //!
-//! A [`Store`] takes one frame after another and keeps them as they came, in an [`Archive`]: the state at
+//! A [`Store`] takes one frame after another and keeps them as they came, in an archive: the state at
 //! any moment is made from it again, and so are the columns of the charts that somebody looks at, the
 //! [`Tracks`]. Everything it keeps is bounded, and what falls outside a bound is counted.
 
@@ -8,7 +8,6 @@ mod archive;
 mod attention;
 mod connection;
 mod events;
-mod export;
 mod family;
 mod grid;
 mod place;
@@ -25,14 +24,12 @@ mod tracks;
 #[cfg(test)]
 pub(crate) mod samples;
 
-pub use archive::{Archive, Past, Player};
 pub use attention::{Severity, Trouble, level_of, troubles, worst};
 pub use connection::{Connection, STALE_AFTER};
 pub use events::{Events, Happening, Noted};
-pub use export::Table;
 pub use place::{BOARD_MAX, Board, Page, Place, Span, WINDOWS, order_named};
 pub use query::{Query, QueryWriter};
-pub use session::{SessionKey, SourceKey, name_of, tag};
+pub use session::{SessionKey, name_of, tag};
 pub use sparks::{SPARK_TICKS, Sparks};
 pub use store::{Store, View};
 pub use subject::{Chart, FamilyReading, Overall, Reading, Split, Subject, Threshold, parse_number};

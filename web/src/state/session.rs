@@ -1,5 +1,5 @@
+use tachograph_core::wire::Identity;
 use tachograph_core::wire::frame::Epoch;
-use tachograph_core::wire::{Identity, SourceName};
 
 /// Names a session: no other one has the same, whatever their clients call them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -8,15 +8,6 @@ pub struct SessionKey {
     pub tag: u32,
     /// The server's own number for it.
     pub id: u64,
-}
-
-/// A source of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceKey {
-    /// The session.
-    pub session: SessionKey,
-    /// The source; none of a session that has sent nothing yet.
-    pub source: Option<SourceName>,
 }
 
 impl SessionKey {

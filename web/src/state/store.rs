@@ -34,8 +34,6 @@ pub struct View<'a> {
     pub tag: u32,
     /// What its frame says; nothing where that was not received or is held no more.
     pub state: Option<&'a State>,
-    /// What the newest frame says.
-    pub newest: &'a State,
     /// All rows.
     pub ticks: &'a Ticks,
     /// The charts' columns.
@@ -86,9 +84,9 @@ impl Store {
         self.ticks.row(self.ticks.newest()).is_some_and(|row| row.epoch == self.epoch)
     }
 
-    fn past<'a>(&'a self, newest: &'a State) -> Past<'a> {
-        let start = self.ticks.starts() + u32::from(!self.has_schema());
-        Past { archive: &self.archive, start, schema: newest.schema() }
+    /// The start whose schema the newest state has; one that no row is of before its first frame.
+    fn schema_start(&self) -> u32 {
+        self.ticks.starts() + u32::from(!self.has_schema())
     }
 
     /// Keeps the record of a frame that was taken.
@@ -145,11 +143,6 @@ impl Store {
         &self.tracks
     }
 
-    /// The frames as they came.
-    pub fn archive(&self) -> &Archive {
-        &self.archive
-    }
-
     /// Frames of the server that the page did not get, or not yet.
     pub fn skipped(&self) -> u64 {
         self.skipped
@@ -172,16 +165,14 @@ impl Store {
 
     /// Goes on with the past of the charts that are looked at. Returns whether there was anything to do.
     pub fn work(&mut self, newest: &State, has_time: impl FnMut() -> bool) -> bool {
-        let start = self.past(newest).start;
-        let past = Past { archive: &self.archive, start, schema: newest.schema() };
+        let past = Past { archive: &self.archive, start: self.schema_start(), schema: newest.schema() };
         self.tracks.work(&self.ticks, &past, has_time)
     }
 
     /// Everything as it was at a row.
     pub fn view<'a>(&'a mut self, row: u64, newest: &'a State) -> View<'a> {
         let is_newest = row == self.ticks.newest() && self.ticks.head(row) == Some(newest.head());
-        let start = self.past(newest).start;
-        let past = Past { archive: &self.archive, start, schema: newest.schema() };
+        let past = Past { archive: &self.archive, start: self.schema_start(), schema: newest.schema() };
         let state = match is_newest {
             true => Some(newest),
             false => self.player.seek(row, &past).then(|| self.player.state()),
@@ -190,7 +181,6 @@ impl Store {
             row,
             tag: self.ticks.row(row).map_or(0, |row| tag(row.epoch)),
             state,
-            newest,
             ticks: &self.ticks,
             tracks: &self.tracks,
             sparks: &self.sparks,
@@ -208,7 +198,7 @@ impl Store {
 
     /// A recording of all that is held.
     pub fn recording(&self, newest: &State) -> Vec<u8> {
-        let past = self.past(newest);
+        let past = Past { archive: &self.archive, start: self.schema_start(), schema: newest.schema() };
         past.recording(&self.ticks, &self.version)
     }
 
@@ -472,6 +462,18 @@ mod tests {
             None,
             "another start's session of the same number"
         );
+    }
+
+    #[test]
+    fn a_chart_that_is_wanted_before_anything_can_be_made_again_gets_its_past_later() {
+        let mut feed = Feed::default();
+        begin(&mut feed, 1, Outcome::Fresh, 1);
+        feed.begin_painting();
+        feed.want(&received());
+        assert!(!feed.work(|| true));
+        feed.take(&frames(&mut Sample::new(), 3).concat(), at(3)).unwrap();
+        assert!(feed.store().tracks().is_busy());
+        assert_eq!(line(&mut feed, &received()), [None, Some(32_000.0), Some(32_000.0)]);
     }
 
     #[test]

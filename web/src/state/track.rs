@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tachograph_core::registry::Kind;
 use tachograph_core::snapshot::HistogramSnapshot;
@@ -20,7 +21,7 @@ const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)];
 /// The columns of one chart: what it shows of each row, figure by figure.
 #[derive(Debug)]
 pub struct Track {
-    subject: Subject,
+    subject: Arc<Subject>,
     lines: Vec<Line>,
     heat: VecDeque<HeatRow>,
     heat_bytes: usize,
@@ -83,7 +84,7 @@ impl Run {
 impl Track {
     pub(super) fn new(subject: Subject) -> Self {
         Self {
-            subject,
+            subject: Arc::new(subject),
             lines: Vec::new(),
             heat: VecDeque::new(),
             heat_bytes: 0,
@@ -163,10 +164,10 @@ impl Track {
         let follows = run.before.filter(|(row, _)| *row < at.row);
         let now_us = state.head().monotonic_us;
         let seconds = follows.map(|(_, earlier)| now_us.saturating_sub(earlier) as f64 / 1e6);
-        match self.subject.clone() {
-            Subject::Family(family) => self.take_family(run, at.row, &family, seconds, state, grid),
-            Subject::Session(key, cell) => self.take_session(at, key, cell, state, grid),
-            Subject::Overall(overall) => self.take_overall(at.row, overall, state, grid),
+        match &*Arc::clone(&self.subject) {
+            Subject::Family(family) => self.take_family(run, at.row, family, seconds, state, grid),
+            Subject::Session(key, cell) => self.take_session(at, *key, *cell, state, grid),
+            Subject::Overall(overall) => self.take_overall(at.row, *overall, state, grid),
         }
         run.before = Some((at.row, now_us));
     }
@@ -181,11 +182,11 @@ impl Track {
         grid: &mut Grid,
     ) {
         let schema = state.schema();
-        let entry = schema.family(&family.name).and_then(|number| schema.families().get(number));
-        let Some(mut reader) = entry.map(|entry| Reader::of(entry, family, state)) else { return };
-        if run.is_past {
-            reader.fold = self.fold.unwrap_or(reader.fold);
-        }
+        let found = schema.family(&family.name).and_then(|number| schema.families().get(number));
+        let Some(entry) = found else { return };
+        // Only new series can make other lines of it.
+        let fold = self.fold.filter(|_| run.is_past || run.links.are_of(entry));
+        let reader = Reader::of(entry, family, fold, state);
         (self.reading, self.unit) = (reader.reading, reader.unit());
         if self.fold.replace(reader.fold).is_some_and(|before| before != reader.fold) {
             // Other lines than before: there are more series now than lines that tell anything.

@@ -75,7 +75,7 @@ impl Tracks {
     }
 
     /// A painting begins; what is not wanted in it can be let go.
-    pub fn begin_painting(&mut self) {
+    pub(super) fn begin_painting(&mut self) {
         self.painting += 1;
         while self.held.len() > TRACKS_MAX || self.heat_bytes() > HEAT_BYTES_MAX {
             let stale = self.held.iter().enumerate().filter(|(_, held)| held.wanted + 1 < self.painting);
@@ -93,7 +93,7 @@ impl Tracks {
     }
 
     /// A chart is looked at. `state` is what the newest row says.
-    pub fn want(&mut self, subject: &Subject, ticks: &Ticks, state: &State) {
+    pub(super) fn want(&mut self, subject: &Subject, ticks: &Ticks, state: &State) {
         let painting = self.painting;
         if let Some(held) = self.held.iter_mut().find(|held| held.track.subject() == subject) {
             held.wanted = painting;
@@ -138,7 +138,7 @@ impl Tracks {
 
     /// Goes on with the past of what is wanted, for as long as `has_time` says so. Returns whether it did
     /// anything.
-    pub fn work(&mut self, ticks: &Ticks, past: &Past<'_>, mut has_time: impl FnMut() -> bool) -> bool {
+    pub(super) fn work(&mut self, ticks: &Ticks, past: &Past<'_>, mut has_time: impl FnMut() -> bool) -> bool {
         let begun = self.work.take().or_else(|| self.begin_work(ticks, past));
         let Some(mut work) = begun else { return false };
         // However little time there is, it gets on.
@@ -157,10 +157,10 @@ impl Tracks {
         if self.waiting.is_empty() {
             return None;
         }
-        let wanted = std::mem::take(&mut self.waiting);
-        let runs = wanted.into_iter().map(|number| (number, Run::over_the_past())).collect();
-        let oldest = past.archive.oldest()?;
-        Some(Work { player: Player::default(), next: oldest, until: ticks.newest(), runs })
+        // While nothing can be made again, they wait.
+        let next = past.archive.oldest()?;
+        let runs = self.waiting.drain(..).map(|number| (number, Run::over_the_past())).collect();
+        Some(Work { player: Player::default(), next, until: ticks.newest(), runs })
     }
 
     fn take_past(&mut self, work: &mut Work, ticks: &Ticks, past: &Past<'_>) {

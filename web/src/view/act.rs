@@ -152,10 +152,11 @@ impl Reader {
             "pin" => self.pin(object),
             "unpin" => self.board(|board| board.charts.retain(|chart| chart.text() != object)),
             "board-save" => self.save_board(),
-            "board-file" => self.save_file("board.tachoboard", "text/plain", &|place| match &place.page {
-                Page::Board(board) => board.text().into_bytes(),
-                _ => Vec::new(),
-            }),
+            "board-file" => {
+                if let Page::Board(board) = self.signals.place().page {
+                    canvas::download("board.tachoboard", "text/plain", board.text().as_bytes());
+                }
+            }
             "share" => self.share(),
             "notify" => self.ask_to_notify(),
             "record" => {
@@ -329,10 +330,6 @@ impl Reader {
             });
         });
         canvas::ask_to_notify(done.unchecked_ref());
-    }
-
-    fn save_file(&self, name: &str, kind: &str, make: &dyn Fn(&Place) -> Vec<u8>) {
-        canvas::download(name, kind, &make(&self.signals.place()));
     }
 
     fn export(&self, kind: &str) {
@@ -513,25 +510,27 @@ impl Reader {
     }
 
     fn carry_out(&self, action: Action, chart: Chart) {
-        let mut held = self.painter.held.borrow_mut();
-        held.eye.dragged_ms = None;
+        self.look(action);
         match action {
-            Action::None => {}
-            Action::Cursor(at) => held.eye.cursor_ms = Some(at),
-            Action::CursorOff => held.eye.cursor_ms = None,
-            Action::Select(from, to) => held.eye.dragged_ms = Some((from.min(to), from.max(to))),
-            action => {
-                drop(held);
-                match action {
-                    Action::Zoom(from, to) => self.zoom_to(from, to),
-                    Action::Pan(by) => self.move_by(by),
-                    Action::ZoomAround(at, factor) => self.zoom_around(at, factor),
-                    Action::Reset => self.change(|place| place.span = Span::default()),
-                    Action::Step(ticks) => self.step(ticks.into()),
-                    Action::Open => self.go_to(Page::Chart(chart)),
-                    _ => {}
-                }
-            }
+            Action::Zoom(from, to) => self.zoom_to(from, to),
+            Action::Pan(by) => self.move_by(by),
+            Action::ZoomAround(at, factor) => self.zoom_around(at, factor),
+            Action::Reset => self.change(|place| place.span = Span::default()),
+            Action::Step(ticks) => self.step(ticks.into()),
+            Action::Open => self.go_to(Page::Chart(chart)),
+            Action::None | Action::Cursor(_) | Action::CursorOff | Action::Select(..) => {}
+        }
+    }
+
+    /// The moment and the span that are looked at while a pointer moves.
+    fn look(&self, action: Action) {
+        let eye = &mut self.painter.held.borrow_mut().eye;
+        eye.dragged_ms = None;
+        match action {
+            Action::Cursor(at) => eye.cursor_ms = Some(at),
+            Action::CursorOff => eye.cursor_ms = None,
+            Action::Select(from, to) => eye.dragged_ms = Some((from.min(to), from.max(to))),
+            _ => {}
         }
     }
 

@@ -6,8 +6,8 @@ use super::cards::{Cards, Eye, Item, Paint};
 use super::element::Node;
 use super::events::time_of_day;
 use super::painter::title_of;
-use crate::plot::exact;
-use crate::state::{Chart, FamilyReading, Page, Place, Reading, Split, Subject, Table, View};
+use crate::plot::{Table, exact};
+use crate::state::{Chart, FamilyReading, Page, Place, Reading, Split, Subject, View};
 
 /// Rows of the table; of more, the newest.
 const ROWS_MAX: usize = 120;

@@ -83,6 +83,7 @@ struct Painted {
     crossed: usize,
     status: Status,
     is_file: bool,
+    is_playing: bool,
 }
 
 /// All that is painted.
@@ -274,10 +275,11 @@ impl Held {
             let view = feed.view(place.span);
             let paint = Paint::new(&view, place, *eye);
             screen.notices.paint(&status, &view, file.as_ref(), said.as_deref());
-            let (place, row, crossed, is_file) = (place.clone(), view.row, watch.crossed().len(), file.is_some());
-            let now = Painted { place, row, frames, crossed, status, is_file };
+            let (row, crossed) = (view.row, watch.crossed().len());
+            let (is_file, is_playing) = (file.is_some(), played_ms.is_some());
+            let now = Painted { place: place.clone(), row, frames, crossed, status, is_file, is_playing };
             if painted.as_ref() != Some(&now) {
-                screen.paint_figures(&now, &paint, played_ms.is_some(), watch.crossed());
+                screen.paint_figures(&now, &paint, watch.crossed());
                 *painted = Some(now);
             }
             screen.paint_table_and_charts(&paint);
@@ -390,12 +392,12 @@ impl Screen {
     }
 
     /// All that stays as it is while only a pointer moves.
-    fn paint_figures(&mut self, now: &Painted, paint: &Paint<'_>, is_playing: bool, crossed: &[Crossed]) {
+    fn paint_figures(&mut self, now: &Painted, paint: &Paint<'_>, crossed: &[Crossed]) {
         let (view, place) = (paint.view, paint.place);
         let origin = Some(now.status.connection).filter(|_| !now.is_file);
         self.head.paint(place, origin);
         self.health.paint(view, place, &now.status, now.is_file, crossed.len());
-        self.timebar.paint(view, place, is_playing);
+        self.timebar.paint(view, place, now.is_playing);
         self.paint_controls(&place.page);
         match &place.page {
             Page::Overview => self.attention.paint(view, place, crossed),

@@ -1,4 +1,4 @@
-use crate::plot::exact;
+use super::exact;
 
 /// What a chart shows, to be taken elsewhere.
 #[derive(Clone, Copy, Debug)]
