@@ -15,6 +15,15 @@ use tokio::time::sleep;
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 /// For what needs a frame or two of the server, on a machine that does much else.
 pub(crate) const LATER: Duration = Duration::from_secs(12);
+/// Chromium saves no more than ten files of a page in a second.
+const BETWEEN_FILES: Duration = Duration::from_millis(150);
+/// The page's own listener came first, and asks for the next drawing of the screen.
+const GO: &str = "return new Promise((done) => {
+    const painted = () => requestAnimationFrame(() => requestAnimationFrame(done));
+    const before = location.href;
+    location.hash = arguments[0];
+    if (location.href === before) done(); else addEventListener('hashchange', painted, { once: true });
+})";
 
 /// Before the page's own scripts: notes what must never happen, and when the first figures were there.
 const GUARD: &str = r#"
@@ -148,11 +157,11 @@ impl Page {
         Ok(page)
     }
 
-    /// Goes to a fragment as by a link.
+    /// Goes to a fragment as by a link, and waits until it is painted.
     #[track_caller]
     pub(crate) fn go(&self, fragment: &str) -> impl Future<Output = Result<(), Failure>> {
         told(async move {
-            self.browser.call("location.hash = arguments[0]", vec![fragment.into()]).await?;
+            self.browser.call(GO, vec![fragment.into()]).await?;
             let name: String = fragment.chars().skip(2).take_while(char::is_ascii_lowercase).collect();
             self.until(SOON, |facts| facts.page == name).await?;
             Ok(())
@@ -278,6 +287,7 @@ impl Page {
     #[track_caller]
     pub(crate) fn download(&self, button: &str, ending: &str) -> impl Future<Output = Result<PathBuf, Failure>> {
         told(async move {
+            sleep(BETWEEN_FILES).await;
             let folder = folder(ending)?;
             self.browser.download_to(&folder).await?;
             self.click(button).await?;
@@ -285,7 +295,9 @@ impl Page {
             while began.elapsed() < LATER {
                 for entry in std::fs::read_dir(&folder)? {
                     let file = entry?.path();
-                    if file.extension().is_some_and(|held| held == ending) {
+                    // An empty one holds the name until what is saved is whole.
+                    let is_whole = std::fs::metadata(&file).is_ok_and(|held| held.len() > 0);
+                    if is_whole && file.extension().is_some_and(|held| held == ending) {
                         return Ok(file);
                     }
                 }
@@ -578,8 +590,9 @@ impl ChartPage<'_> {
         &self,
         wanted: impl Fn(&[Vec<String>]) -> bool,
     ) -> impl Future<Output = Result<Vec<Vec<String>>, Failure>> {
+        let is_wanted = move |table: &[Vec<String>]| !table.is_empty() && wanted(table);
         told(async move {
-            let read = self.0.browser.until(TABLE, LATER, |read| wanted(&table_of(read))).await?;
+            let read = self.0.browser.until(TABLE, LATER, |read| is_wanted(&table_of(read))).await?;
             Ok(table_of(&read))
         })
     }
@@ -592,7 +605,8 @@ impl ChartPage<'_> {
 /// The plot of the chart page.
 pub(crate) const PLOT: &str = "#chart-large .plot";
 
-const TABLE: &str = "return [...document.querySelectorAll('#chart-table tr')]
+/// The rows, once all that they can tell is there.
+const TABLE: &str = "return [...document.querySelectorAll('#chart-table:not([aria-busy=true]) tr')]
     .map((row) => [...row.children].map((cell) => cell.textContent))";
 
 fn table_of(read: &Value) -> Vec<Vec<String>> {

@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 
 use super::Painter;
-use super::act::listen;
+use super::listen::listen;
 use crate::signals::Signals;
 
 /// All that does not change.

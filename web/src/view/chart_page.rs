@@ -2,10 +2,11 @@ use tachograph_core::registry::Kind;
 use tachograph_core::wire::frame::State;
 
 use super::canvas;
-use super::cards::{Cards, Eye, Item, Paint};
+use super::cards::{Cards, Item};
 use super::element::Node;
 use super::events::time_of_day;
-use super::painter::title_of;
+use super::paint::{Eye, Paint};
+use super::screen::title_of;
 use crate::plot::{Table, exact};
 use crate::state::{Chart, FamilyReading, Page, Place, Reading, Split, Subject, View};
 
@@ -151,6 +152,8 @@ impl ChartPage {
     pub(super) fn paint(&mut self, paint: &Paint<'_>) {
         let Page::Chart(chart) = &paint.place.page else { return };
         let Some(track) = paint.view.tracks.track(&chart.subject) else { return };
+        // What is not known yet is no figure that was missing.
+        self.table.set("aria-busy", if paint.view.tracks.is_busy() { "true" } else { "false" });
         let columns: Vec<Vec<f64>> = (0..track.lines().len()).map(|line| paint.figures(track, line)).collect();
         let names = track.lines().iter().map(|line| if line.name.is_empty() { "figure" } else { &line.name });
         self.fill(0, "th", &std::iter::once("Time").chain(names).map(String::from).collect::<Vec<_>>());

@@ -1,6 +1,6 @@
-use super::cards::{gaps_of, mark_of};
 use super::element::Node;
 use super::events::time_of_day;
+use super::paint::{gaps_of, mark_of};
 use crate::plot::{duration, timeline};
 use crate::state::{Place, Span, View, WINDOWS};
 

@@ -1,5 +1,5 @@
 use super::canvas;
-use super::painter::title_of;
+use super::screen::title_of;
 use crate::plot::{count, short};
 use crate::state::{Board, Chart, Page, Place};
 use crate::transport::Feed;
