@@ -13,7 +13,7 @@ cargo clippy --quiet -p tachograph-core --features std --all-targets -- -D warni
 for package in tachograph-core tachograph-web wasm-streams; do
   cargo clippy --quiet -p "$package" --all-features --target wasm32-unknown-unknown -- -D warnings
 done
-(cd bench && cargo fmt --check)
+(cd bench && cargo fmt --all --check)
 (cd fuzz && cargo fmt --check)
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p tachograph-core -p tachograph --lib

@@ -7,8 +7,8 @@ use serde_json::json;
 use tachograph_tests::Failure;
 use tachograph_tests::browser::Browser;
 
-use crate::options::Effort;
 use crate::shown::{Case, HISTORY, repository, serve};
+use bench_shared::command::Effort;
 
 pub const CASE: Case = Case { series: 1_000, sessions: 6, page: "overview" };
 const WITHIN: Duration = Duration::from_secs(30);

@@ -9,9 +9,9 @@ use tachograph_tests::Failure;
 use tachograph_tests::browser::Browser;
 use tokio::time::sleep;
 
-use crate::options::Effort;
 use crate::profile;
 use crate::shown::{CASES, Case, HISTORY, Shown, numbers, with_browser};
+use bench_shared::command::Effort;
 
 /// Between two frames: less than a second, which is what a service takes, so that more are measured.
 const PACE: Duration = Duration::from_millis(250);

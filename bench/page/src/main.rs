@@ -12,7 +12,8 @@ mod shown;
 
 use std::process::ExitCode;
 
-use options::{Options, Part, Request};
+use bench_shared::command::Options;
+use options::{COMMAND, Part};
 use shown::with_browser;
 use tachograph_tests::Failure;
 
@@ -27,35 +28,11 @@ struct Findings {
 }
 
 fn main() -> ExitCode {
-    match options::parse() {
-        Ok(Request::Measure(options)) => run(&options),
-        Ok(Request::Help) => {
-            println!("{}", options::HELP);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("page: {error}\n\n{}", options::HELP);
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn run(options: &Options) -> ExitCode {
-    let findings = measure(options);
-    let document = report::document(&findings, options.effort);
-    print!("{document}");
-    let Some(path) = &options.write else { return ExitCode::SUCCESS };
-    match std::fs::write(path, document) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("page: cannot write {}: {error}", path.display());
-            ExitCode::FAILURE
-        }
-    }
+    COMMAND.run(|options| report::document(&measure(options), options.effort))
 }
 
 #[tokio::main(worker_threads = 2)]
-async fn measure(options: &Options) -> Findings {
+async fn measure(options: &Options<Part>) -> Findings {
     let effort = options.effort;
     let browser = with_browser(shown::version).await.unwrap_or_else(|error| error.to_string());
     let mut findings = Findings { browser, ..Findings::default() };

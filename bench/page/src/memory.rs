@@ -7,8 +7,8 @@ use tachograph_tests::Failure;
 use tachograph_tests::browser::Browser;
 use tokio::time::{Instant, sleep_until};
 
-use crate::options::Effort;
 use crate::shown::{CASES, Case, Shown, with_browser};
+use bench_shared::command::Effort;
 
 /// Between two frames: as fast as the page can still paint each.
 const PACE: Duration = Duration::from_millis(50);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tachograph_tests::Failure;
 use tachograph_tests::browser::Browser;
 
-use crate::options::Effort;
 use crate::shown::{numbers, repository};
+use bench_shared::command::Effort;
 
 /// What is drawn: in all as many charts as a window of that size shows, each as large as a card's.
 pub const CHARTS: usize = 20;

@@ -8,9 +8,9 @@ use bench_shared::distribution::Distribution;
 
 use crate::Failure;
 use crate::browser::Browser;
-use crate::options::Effort;
 use crate::process::{self, Server};
 use crate::random::Random;
+use bench_shared::command::Effort;
 
 const ARRIVALS: &str = "return window.__tachographArrivals ?? null";
 const PAGE_WITHIN: Duration = Duration::from_secs(20);

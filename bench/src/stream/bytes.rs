@@ -4,9 +4,9 @@ use tachograph_core::snapshot::{RegistrySnapshot, Value};
 use tachograph_core::wire::frame::Keyframes;
 
 use crate::dataset::{Dataset, Mix, Shape};
-use crate::options::Effort;
 use crate::ours::Writer;
 use crate::peers::{self, Peer};
+use bench_shared::command::Effort;
 
 pub const CHURNS: [f64; 4] = [0.01, 0.1, 0.4, 1.0];
 pub const SIZES: [usize; 3] = [1_000, 10_000, 100_000];

@@ -16,9 +16,10 @@ mod wasm;
 
 use std::process::ExitCode;
 
+use bench_shared::command::Options;
 use bench_shared::random;
 
-use options::{Options, Part, Request};
+use options::{COMMAND, Part};
 
 /// Anything that is not as it should be.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -33,35 +34,11 @@ struct Findings {
 }
 
 fn main() -> ExitCode {
-    match options::parse() {
-        Ok(Request::Measure(options)) => run(&options),
-        Ok(Request::Help) => {
-            println!("{}", options::HELP);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("stream: {error}\n\n{}", options::HELP);
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn run(options: &Options) -> ExitCode {
-    let findings = measure(options);
-    let document = report::document(&findings, options.effort);
-    print!("{document}");
-    let Some(path) = &options.write else { return ExitCode::SUCCESS };
-    match std::fs::write(path, document) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("stream: cannot write {}: {error}", path.display());
-            ExitCode::FAILURE
-        }
-    }
+    COMMAND.run(|options| report::document(&measure(options), options.effort))
 }
 
 /// Speed first, while little memory was used.
-fn measure(options: &Options) -> Findings {
+fn measure(options: &Options<Part>) -> Findings {
     let effort = options.effort;
     Findings {
         speed: options.wants(Part::Speed).then(|| speed::measure(effort)),

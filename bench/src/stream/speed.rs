@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use crate::dataset::{Mix, Shape};
 use crate::loops::{Rates, Recording, median};
-use crate::options::Effort;
 use crate::peers::{self, Peer};
 use crate::wasm;
+use bench_shared::command::Effort;
 
 pub const SIZES: [usize; 2] = [10_000, 100_000];
 pub const CHURNS: [f64; 4] = [0.01, 0.1, 0.4, 1.0];

@@ -18,7 +18,7 @@ pub struct Table<'a> {
 impl Table<'_> {
     /// As CSV: a row a tick, the time in Unix seconds. A name that a spreadsheet would take for a formula has
     /// a quotation mark before it.
-    pub fn to_csv(&self) -> String {
+    pub fn csv(self) -> String {
         let mut out = String::from("timestamp");
         for name in self.names {
             out.push(',');
@@ -37,7 +37,7 @@ impl Table<'_> {
     }
 
     /// As JSON, as the server's own table of the past has it.
-    pub fn to_json(&self) -> String {
+    pub fn json(self) -> String {
         let mut out = String::from("{\"columns\":[{\"name\":\"timestamp\",\"unit\":\"s\"}");
         for name in self.names {
             out.push_str(",{\"name\":");
@@ -107,8 +107,8 @@ mod tests {
             times: &[1_000.0, 2_500.0],
             columns: &columns,
         };
-        assert_eq!(table.to_csv(), "timestamp,\"'=sum(\"\"x\"\")\",\"'=sum(\"\"x\"\"): a\"\"b\"\n1,1,0.25\n2.5,,3\n");
-        let json: serde_json::Value = serde_json::from_str(&table.to_json()).unwrap();
+        assert_eq!(table.csv(), "timestamp,\"'=sum(\"\"x\"\")\",\"'=sum(\"\"x\"\"): a\"\"b\"\n1,1,0.25\n2.5,,3\n");
+        let json: serde_json::Value = serde_json::from_str(&table.json()).unwrap();
         assert_eq!(json["columns"][2]["name"], "=sum(\"x\"): a\"b");
         assert_eq!(json["rows"], serde_json::json!([[1, 1, 0.25], [2.5, null, 3]]));
     }

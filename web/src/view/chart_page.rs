@@ -195,7 +195,7 @@ impl ChartPage {
         let columns: Vec<Vec<f64>> = (0..names.len()).map(figures).collect();
         let times = paint.times.get(inside.clone()).unwrap_or_default();
         let table = Table { title: &title_of(chart), unit: track.unit(), names: &names, times, columns: &columns };
-        if is_csv { table.to_csv() } else { table.to_json() }
+        if is_csv { table.csv() } else { table.json() }
     }
 }
 

@@ -10,8 +10,8 @@ use bench_shared::table::grouped;
 use tachograph_tests::Failure;
 
 use crate::Findings;
-use crate::options::Effort;
 use crate::shown::{Case, HEIGHT, WIDTH};
+use bench_shared::command::Effort;
 
 /// All of it.
 pub fn document(findings: &Findings, effort: Effort) -> String {

@@ -59,7 +59,8 @@ pub(super) fn memory(found: &[memory::Findings]) -> String {
         MOMENTS.into_iter().filter(|moment| found.iter().all(|found| at(found, *moment).is_some())).collect();
     let title = |moment: &u64| format!("{} frames", grouped(*moment as usize));
     let mut parts = vec![memory_text().to_owned()];
-    let kinds: [(&str, fn(&Sample) -> f64); 2] =
+    type BytesOf = fn(&Sample) -> f64;
+    let kinds: [(&str, BytesOf); 2] =
         [("wasm memory (MB)", |sample| sample.wasm), ("JavaScript heap (MB)", |sample| sample.heap)];
     for (kind, bytes) in kinds {
         let mut table = Table::new(kind, told.iter().map(title).chain(["most".to_owned()]));

@@ -9,7 +9,7 @@ use bench_shared::machine;
 use bench_shared::table::grouped;
 
 use crate::Findings;
-use crate::options::Effort;
+use bench_shared::command::Effort;
 
 /// All of it.
 pub fn document(findings: &Findings, effort: Effort) -> String {

@@ -5,7 +5,7 @@ use bench_shared::table::{Table, figure};
 use super::{grouped, percent};
 use crate::bytes::{CHURNS, Findings, HOUR_SERIES, HOUR_TICKS, KIND_SERIES, SIZES, Size, Sizes, ticks};
 use crate::dataset::{FAMILY_SERIES, HISTOGRAM_HISTORY, Mix};
-use crate::options::Effort;
+use bench_shared::command::Effort;
 
 pub(super) fn section(findings: &Findings) -> String {
     let mut parts = vec![format!("## Bytes\n\n{}", explanation())];

@@ -4,8 +4,8 @@ use bench_shared::table::{Table, figure, optional};
 
 use super::{grouped, percent};
 use crate::dataset::Mix;
-use crate::options::Effort;
 use crate::speed::{Findings, SIZES, Speeds, rounds, ticks};
+use bench_shared::command::Effort;
 
 pub(super) fn section(findings: &Findings) -> String {
     let mut parts = vec![format!("## Speed\n\n{}", explanation(findings))];

@@ -10,8 +10,8 @@ use bench_shared::distribution::Distribution;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Failure;
-use crate::options::Effort;
 use crate::process::{Server, Usage};
+use bench_shared::command::Effort;
 use crowd::Crowd;
 
 /// Series that the server is asked to have.
