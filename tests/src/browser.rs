@@ -30,6 +30,8 @@ const CHROMIUM_FLAGS: [&str; 9] = [
     "--disable-sync",
 ];
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Steps in which fingers move.
+const TOUCH_STEPS: u32 = 8;
 /// Violations that count.
 const AXE: &str = r#"
     const done = arguments[arguments.length - 1];
@@ -217,6 +219,38 @@ impl Browser {
             actions = actions.then(PointerAction::Up { button });
         }
         Ok(self.client.perform_actions(actions).await?)
+    }
+
+    /// Puts fingers on an element, moves each from and to these pixels from its middle, and lifts them.
+    ///
+    /// # Errors
+    /// There is no such element, or the window [is not touched](Window::touch).
+    pub async fn touch(&self, css: &str, fingers: &[(f64, f64)]) -> Result<(), Failure> {
+        let middle = "const box = document.querySelector(arguments[0]).getBoundingClientRect();
+            return [box.x + box.width / 2, box.y + box.height / 2]";
+        let middle = self.call(middle, vec![css.into()]).await?;
+        let (Some(x), Some(y)) = (middle[0].as_f64(), middle[1].as_f64()) else { return Err("no middle".into()) };
+        let event = async |kind: &str, points: Vec<Value>| {
+            self.cdp("Input.dispatchTouchEvent", json!({"type": kind, "touchPoints": points})).await
+        };
+        for step in 0..=TOUCH_STEPS {
+            let done = f64::from(step) / f64::from(TOUCH_STEPS);
+            let at =
+                |(id, (from, to)): (usize, &(f64, f64))| json!({"x": x + from + (to - from) * done, "y": y, "id": id});
+            let points = fingers.iter().enumerate().map(at).collect();
+            event(if step == 0 { "touchStart" } else { "touchMove" }, points).await?;
+        }
+        event("touchEnd", Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Lets pages do something, such as `notifications`, without asking anybody.
+    ///
+    /// # Errors
+    /// The browser does not know it.
+    pub async fn allow(&self, permissions: &[&str]) -> Result<(), Failure> {
+        self.cdp("Browser.grantPermissions", json!({"permissions": permissions})).await?;
+        Ok(())
     }
 
     /// Clicks twice on the middle of an element.

@@ -15,7 +15,17 @@ export function place(parent, element, next) {
   return next;
 }
 
-export const tellsSight = () => "oncontentvisibilityautostatechange" in document.body;
+// An element that comes close to what can be seen, or goes from there, says so by an event of its own.
+const sight = new IntersectionObserver(
+  (seen) => {
+    for (const { target, isIntersecting } of seen) {
+      target.dispatchEvent(new CustomEvent("sight", { bubbles: true, detail: isIntersecting }));
+    }
+  },
+  { rootMargin: "100px" },
+);
+
+export const tellSight = (element) => sight.observe(element);
 
 export const after = (millis, done) => setTimeout(done, millis);
 

@@ -25,6 +25,29 @@ function readPalette() {
   return colours;
 }
 
+const sizes = new WeakMap();
+
+// Whether it is another one than was noted before.
+function noteSize(canvas) {
+  const [width, height] = sizes.get(canvas) ?? [];
+  const now = [canvas.clientWidth, canvas.clientHeight];
+  sizes.set(canvas, now);
+  return width !== now[0] || height !== now[1];
+}
+
+const resized = new ResizeObserver((changed) => {
+  if (changed.filter(({ target }) => noteSize(target)).length) dispatchEvent(new Event("resize"));
+});
+
+/** A canvas's width (0) or height (1) in CSS pixels, without a layout; when it changes the window is told. */
+export function pixels(canvas, axis) {
+  if (!sizes.has(canvas)) {
+    noteSize(canvas);
+    resized.observe(canvas);
+  }
+  return sizes.get(canvas)[axis];
+}
+
 function trace(context, commands, at, points) {
   context.beginPath();
   let lifted = true;
@@ -78,7 +101,7 @@ export function paint(canvas, commands, texts) {
       context.clearRect(0, 0, c[at + 1], c[at + 2]);
       context.font = FONT;
       context.textBaseline = "middle";
-      context.lineJoin = "round";
+      context.lineJoin = "bevel";
       at += 3;
       continue;
     }
@@ -101,9 +124,9 @@ export function paint(canvas, commands, texts) {
       trace(context, c, at + 5, points);
       context.strokeStyle = colour;
       context.lineWidth = c[at + 2];
-      context.setLineDash(c[at + 3] ? [5, 3] : []);
+      if (c[at + 3]) context.setLineDash([5, 3]);
       context.stroke();
-      context.setLineDash([]);
+      if (c[at + 3]) context.setLineDash([]);
       at += 5 + 2 * points;
     } else if (command === 2) {
       const points = c[at + 3];

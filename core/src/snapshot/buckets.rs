@@ -43,6 +43,9 @@ impl Buckets {
 
     /// Halves the indices so often, and joins the buckets that get the same.
     pub(super) fn coarsen(&mut self, halvings: u32) {
+        if halvings == 0 {
+            return;
+        }
         self.0.iter_mut().for_each(|(index, _)| *index >>= halvings);
         self.0.dedup_by(|next, kept| {
             let is_same = next.0 == kept.0;
@@ -58,14 +61,25 @@ impl Buckets {
         other.0.iter().for_each(|(index, count)| self.add(index >> halvings, *count));
     }
 
-    /// Takes the counts of `earlier` away, and the buckets that are empty then.
-    pub(super) fn take_away(&mut self, earlier: &Self) -> Result<(), MergeError> {
-        for (index, count) in &earlier.0 {
-            let place = self.0.binary_search_by_key(index, |(index, _)| *index).map_err(|_| MergeError::WentBack)?;
-            self.0[place].1 = self.0[place].1.checked_sub(*count).ok_or(MergeError::WentBack)?;
+    /// What was counted since `earlier`, the indices of each halved so often, without the buckets that got
+    /// nothing.
+    pub(super) fn since(&self, earlier: &Self, (own, others): (u32, u32)) -> Result<Self, MergeError> {
+        let mut later = self.0.iter().map(|(index, count)| (*index >> own, *count)).peekable();
+        let mut earlier = earlier.0.iter().map(|(index, count)| (*index >> others, *count)).peekable();
+        let mut grown = Self::default();
+        while let Some((index, mut count)) = later.next() {
+            while let Some((_, more)) = later.next_if(|(next, _)| *next == index) {
+                count = count.saturating_add(more);
+            }
+            while let Some((held, before)) = earlier.next_if(|(held, _)| *held <= index) {
+                let is_there = held == index;
+                count = count.checked_sub(before).filter(|_| is_there).ok_or(MergeError::WentBack)?;
+            }
+            if count > 0 {
+                grown.0.push((index, count));
+            }
         }
-        self.0.retain(|(_, count)| *count > 0);
-        Ok(())
+        if earlier.next().is_some() { Err(MergeError::WentBack) } else { Ok(grown) }
     }
 }
 

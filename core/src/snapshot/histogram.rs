@@ -104,7 +104,7 @@ impl HistogramSnapshot {
 
     /// Joins neighbouring buckets down to `scale`; does nothing if it is that coarse already.
     pub fn coarsen(&mut self, scale: u8) {
-        let halvings = u32::from(self.scale.saturating_sub(scale)).min(i32::BITS - 1);
+        let halvings = halvings_to(scale, self.scale);
         self.positive.coarsen(halvings);
         self.negative.coarsen(halvings);
         self.scale = self.scale.min(scale);
@@ -117,7 +117,7 @@ impl HistogramSnapshot {
     pub fn merge(&mut self, other: &Self) -> Result<(), MergeError> {
         self.goes_with(other)?;
         self.coarsen(other.scale);
-        let halvings = u32::from(other.scale.saturating_sub(self.scale)).min(i32::BITS - 1);
+        let halvings = halvings_to(self.scale, other.scale);
         self.positive.merge(&other.positive, halvings);
         self.negative.merge(&other.negative, halvings);
         self.zero = self.zero.saturating_add(other.zero);
@@ -133,17 +133,21 @@ impl HistogramSnapshot {
     /// The bounds differ, or `earlier` counted more.
     pub fn since(&self, earlier: &Self) -> Result<Self, MergeError> {
         self.goes_with(earlier)?;
-        let (mut later, mut earlier) = (self.clone(), earlier.clone());
-        later.coarsen(earlier.scale);
-        earlier.coarsen(later.scale);
-        later.positive.take_away(&earlier.positive)?;
-        later.negative.take_away(&earlier.negative)?;
-        later.zero = later.zero.checked_sub(earlier.zero).ok_or(MergeError::WentBack)?;
-        for (own, others) in later.buckets.iter_mut().zip(&earlier.buckets) {
-            *own = own.checked_sub(*others).ok_or(MergeError::WentBack)?;
-        }
-        later.sum.subtract(&earlier.sum);
-        Ok(later)
+        let scale = self.scale.min(earlier.scale);
+        let halvings = (halvings_to(scale, self.scale), halvings_to(scale, earlier.scale));
+        let grown = |later: u64, earlier: u64| later.checked_sub(earlier).ok_or(MergeError::WentBack);
+        let buckets = self.buckets.iter().zip(&earlier.buckets);
+        let mut sum = self.sum.clone();
+        sum.subtract(&earlier.sum);
+        Ok(Self {
+            scale,
+            zero: grown(self.zero, earlier.zero)?,
+            positive: self.positive.since(&earlier.positive, halvings)?,
+            negative: self.negative.since(&earlier.negative, halvings)?,
+            sum,
+            bounds: self.bounds.clone(),
+            buckets: buckets.map(|(later, earlier)| grown(*later, *earlier)).collect::<Result<_, _>>()?,
+        })
     }
 
     pub(super) fn goes_with(&self, other: &Self) -> Result<(), MergeError> {
@@ -240,6 +244,11 @@ impl HistogramSnapshot {
             self.buckets[bucket] = self.buckets[bucket].saturating_add(count);
         }
     }
+}
+
+/// How often the indices of a scale are halved down to a coarser one.
+fn halvings_to(coarser: u8, scale: u8) -> u32 {
+    u32::from(scale.saturating_sub(coarser)).min(i32::BITS - 1)
 }
 
 /// The sum of an octave's values, at most the largest float.

@@ -49,6 +49,25 @@ async fn a_board_is_kept_linked_and_carried_in_a_file() -> Result<(), Failure> {
     page.end().await
 }
 
+#[tokio::test]
+async fn a_link_is_copied_or_the_reader_is_told_how() -> Result<(), Failure> {
+    let server = rehearsed(Scenario::Healthy, 20).await?;
+    let page = Page::open_live(&server.address, &format!("#/board?c={}", CHART.replace('=', "%3D"))).await?;
+    page.browser.allow(&["clipboardReadWrite", "clipboardSanitizedWrite"]).await?;
+    page.click("share").await?;
+    page.until_text("#notice-told", |text| text.contains("copied")).await?;
+    let held =
+        page.browser.client.execute_async("navigator.clipboard.readText().then(arguments[0])", Vec::new()).await?;
+    // The address of the browser follows a little later.
+    page.until(SOON, |facts| held == format!("{}{}", page.url, facts.hash)).await?;
+
+    // As where a page is not served by TLS.
+    page.browser.read("Object.defineProperty(navigator, 'clipboard', { value: undefined })").await?;
+    page.click("share").await?;
+    page.until_text("#notice-told", |text| text.contains("browser's own bar")).await?;
+    page.end().await
+}
+
 /// The last one, too.
 #[tokio::test]
 async fn a_chart_can_be_taken_off_the_board() -> Result<(), Failure> {

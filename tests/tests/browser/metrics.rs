@@ -141,6 +141,40 @@ async fn a_crossed_threshold_is_marked_wherever_the_reader_is() -> Result<(), Fa
     page.end().await
 }
 
+/// Notes what the browser is asked to tell.
+const TOLD: &str = "
+    window.told = [];
+    window.Notification = class extends Notification {
+        constructor(title, options) {
+            super(title, options);
+            told.push([title, options.body]);
+        }
+    };
+";
+
+#[tokio::test]
+async fn the_browser_tells_of_a_crossed_threshold_once_it_is_allowed_to() -> Result<(), Failure> {
+    let server = rehearsed(Scenario::Healthy, 30).await?;
+    let page = Page::open_live(&server.address, "#/overview").await?;
+    page.browser.allow(&["notifications"]).await?;
+    page.browser.before_each_page(TOLD).await?;
+    page.browser.client.refresh().await?;
+    page.until(LATER, |facts| facts.state == "live" && facts.row > 0).await?;
+    page.go("#/chart?m=db_pool_connections&split=max&above=0.5").await?;
+    page.click("pin").await?;
+    page.click("tab-board").await?;
+    page.click("notify").await?;
+    page.until_text("#notice-told", |text| text.contains("You are told")).await?;
+    page.until_read("return told", |told| told[0][0] == "db_pool_connections").await?;
+    for _ in 0..3 {
+        page.next_frame().await?;
+    }
+    let told = page.browser.read("return told").await?;
+    assert_eq!(told.as_array().map(Vec::len), Some(1), "{told}");
+    assert!(told[0][1].as_str().is_some_and(|words| words.contains("threshold")), "{told}");
+    page.end().await
+}
+
 /// As the fields stand: first whether above or below, then the limit.
 #[tokio::test]
 async fn a_threshold_can_be_chosen_side_first() -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fantoccini::key::Key;
 use tachograph_tests::Failure;
+use tachograph_tests::browser::Window;
 use tachograph_tests::rehearsal::Scenario;
 use tokio::time::sleep;
 
@@ -101,6 +102,8 @@ async fn assert_a_link_shows_the_same(page: &Page) -> Result<(), Failure> {
     let first = page.browser.client.window().await?;
     let other = page.browser.client.new_window(true).await?;
     page.browser.client.switch_to_window(other.handle).await?;
+    // So that the same cards are in sight.
+    page.browser.set_window(Window::default()).await?;
     page.browser.goto(&format!("{}{}", page.url, facts.hash)).await?;
     let shown = page.until(LATER, |shown| shown.row == facts.row && shown.state == "live").await?;
     assert_eq!((&shown.hash, shown.page), (&facts.hash, facts.page));
@@ -142,6 +145,29 @@ async fn charts_are_zoomed_by_pointer_and_by_keyboard() -> Result<(), Failure> {
     page.until(SOON, |facts| span(facts) == 300).await?;
     page.keys("++0").await?;
     page.until(SOON, |facts| span(facts) == 300 && at(facts).is_none()).await?;
+    page.end().await
+}
+
+#[tokio::test]
+async fn a_finger_moves_the_span_and_two_zoom_it() -> Result<(), Failure> {
+    let server = rehearsed(Scenario::Healthy, 400).await?;
+    let phone = Window { width: 390, height: 844, touch: true, ..Window::default() };
+    let page = Page::open_in(phone, &server.address, "#/chart?m=db_pool_connections&split=sum&w=120").await?;
+    page.chart().until_table(|table| table.len() > 60).await?;
+    let newest = page.facts().await?.row;
+    let width = page.each(PLOT, "element.clientWidth").await?[0].as_f64().unwrap_or(1.0);
+    page.browser.touch(PLOT, &[(-50.0, 50.0)]).await?;
+    let moved = page.until(SOON, |facts| facts.row < newest && at(facts).is_some()).await?;
+    let expected = 120.0 * 100.0 / width;
+    // The axis takes some of the width; and up to a frame came meanwhile.
+    let by = (newest - moved.row) as f64;
+    assert!((0.8 * expected..1.6 * expected).contains(&by), "{by} s for {expected} s");
+
+    page.browser.touch(PLOT, &[(-20.0, -60.0), (20.0, 60.0)]).await?;
+    let closer = page.until(SOON, |facts| span(facts) < 120).await?;
+    assert!((30..60).contains(&span(&closer)), "a third of 120 s is {} s", span(&closer));
+    page.browser.touch(PLOT, &[(-60.0, -20.0), (60.0, 20.0)]).await?;
+    page.until(SOON, |facts| (2 * span(&closer)..4 * span(&closer)).contains(&span(facts))).await?;
     page.end().await
 }
 

@@ -367,7 +367,7 @@ mod tests {
         assert!(is_drawn(Drawing { thresholds: &[50.0], ..bare }));
         assert!(is_drawn(Drawing { cursor_ms: Some(120_000.0), ..bare }));
         assert!(is_drawn(Drawing { dragged_ms: Some((110_000.0, 120_000.0)), ..bare }));
-        let heat = [HeatColumn { at_ms: 120_000.0, buckets: &[(10.0, 20.0, 3)] }];
+        let heat = [HeatColumn { at_ms: 120_000.0, bounds: (10.0, 20.0), buckets: &[(10.0, 20.0, 3)] }];
         assert!(is_drawn(Drawing { heat: &heat, ..bare }));
     }
 

@@ -9,6 +9,8 @@ pub type Bucket = (f32, f32, u32);
 pub struct HeatColumn<'a> {
     /// The tick, in Unix milliseconds.
     pub at_ms: f64,
+    /// What the lowest is above, and what the highest is at most.
+    pub bounds: (f32, f32),
     /// Its values.
     pub buckets: &'a [Bucket],
 }
@@ -40,13 +42,24 @@ pub(super) fn draw(list: &mut DisplayList, columns: &[HeatColumn<'_>], across: S
             share(&mut cells[begin..begin + rows], from, to, *held as f32);
         }
     }
-    let most = cells.iter().fold(0.0, |most: f32, held| most.max(*held));
+    let most = cells.iter().fold(0.0, |most: f32, held| if *held > most { *held } else { most });
     if most == 0.0 {
         return;
     }
     let mut areas: [Vec<Area>; 9] = Default::default();
-    for (place, held) in cells.iter().enumerate().filter(|(_, held)| **held > 0.0) {
+    let mut above = 0;
+    for (place, held) in cells.iter().enumerate() {
         let step = (STEPS * (held / most).sqrt()).ceil().clamp(0.0, STEPS) as usize;
+        let is_top = place % rows == 0;
+        let before = std::mem::replace(&mut above, step);
+        if step == 0 {
+            continue;
+        }
+        // Rows of the same step are one rectangle.
+        if let Some(area) = areas[step].last_mut().filter(|_| before == step && !is_top) {
+            area.3 += ROW_PIXELS;
+            continue;
+        }
         let (x, y) = (left + (place / rows) as f32 * tick, top + (place % rows) as f32 * ROW_PIXELS);
         areas[step].push((x, y, (tick - 0.5).max(COLUMN_PIXELS - 0.5).min(left + width - x), ROW_PIXELS));
     }
@@ -56,16 +69,21 @@ pub(super) fn draw(list: &mut DisplayList, columns: &[HeatColumn<'_>], across: S
 /// Adds a count to the rows from one height to another, to each by how much of it is covered.
 fn share(rows: &mut [f32], from: f32, to: f32, held: f32) {
     let last = rows.len() as f32;
-    let (from, to) = (from.max(0.0).min(last), to.max(0.0).min(last));
+    let (from, to) = (from.clamp(0.0, last), to.clamp(0.0, last));
     let length = to - from;
     if length < 0.01 {
         let row = (from as usize).min(rows.len() - 1);
         rows[row] += held;
         return;
     }
-    for (row, cell) in rows.iter_mut().enumerate().take(to.ceil() as usize).skip(from as usize) {
-        let covered = (to.min(row as f32 + 1.0) - from.max(row as f32)).max(0.0);
-        *cell += held * covered / length;
+    let each = held / length;
+    for row in from as usize..to.ceil() as usize {
+        let (above, below) = (row as f32, row as f32 + 1.0);
+        // Not by min and max, which in WebAssembly are calls.
+        let (begin, end) = (if above < from { from } else { above }, if below > to { to } else { below });
+        if let Some(cell) = rows.get_mut(row) {
+            *cell += each * (end - begin);
+        }
     }
 }
 
@@ -86,8 +104,9 @@ mod tests {
     #[test]
     fn ticks_that_are_too_close_are_put_together() {
         let buckets = [(10.0, 20.0, 3), (0.0, 0.0, 1)];
-        let columns: Vec<HeatColumn<'_>> =
-            (1..=100).map(|tick| HeatColumn { at_ms: f64::from(tick) * 1_000.0, buckets: &buckets }).collect();
+        let columns: Vec<HeatColumn<'_>> = (1..=100)
+            .map(|tick| HeatColumn { at_ms: f64::from(tick) * 1_000.0, bounds: (0.0, 20.0), buckets: &buckets })
+            .collect();
         let across = Scale::new((0.0, 100_000.0), (0.0, 90.0));
         let mut list = DisplayList::new(90.0, 50.0);
         draw(&mut list, &columns, across, Scale::new((0.0, 50.0), (50.0, 0.0)), (0.0, 0.0, 90.0, 50.0));
@@ -101,7 +120,7 @@ mod tests {
     fn a_tick_is_as_wide_as_it_is_whatever_the_time() {
         let from = 1_750_000_000_000.0;
         let buckets = [(10.0, 20.0, 3)];
-        let columns = [HeatColumn { at_ms: from + 2_000.0, buckets: &buckets }];
+        let columns = [HeatColumn { at_ms: from + 2_000.0, bounds: (10.0, 20.0), buckets: &buckets }];
         let across = Scale::new((from, from + 10_000.0), (0.0, 100.0));
         let mut list = DisplayList::new(100.0, 50.0);
         draw(&mut list, &columns, across, Scale::new((0.0, 50.0), (50.0, 0.0)), (0.0, 0.0, 100.0, 50.0));

@@ -28,8 +28,8 @@ impl Scale {
 }
 
 /// A line's points in pixels, x before y, and its lone points. A value that is not a number breaks the line,
-/// which is two NaN. Of the values in one pixel column the first, the smallest, the largest and the last are
-/// kept, so that no peak is lost.
+/// which is two NaN. Of more than two values in one pixel column the smallest and the largest are kept, so that
+/// no peak is lost; and the first and the last of a stretch.
 #[derive(Debug, Default)]
 pub(super) struct Polyline {
     pub(super) points: Vec<f32>,
@@ -46,8 +46,7 @@ impl Polyline {
         let mut column = Column::default();
         for (time, value) in x.iter().zip(y) {
             if value.is_nan() {
-                column.flush(&mut line);
-                line.lift();
+                line.end(&mut column);
                 continue;
             }
             let (x, y) = (across.at(*time), up.at(*value));
@@ -70,27 +69,31 @@ impl Polyline {
             }
             while breaks.next_if(|at| *at < *time).is_some() {}
             if breaks.next_if(|at| *at == *time).is_some() {
-                column.flush(&mut line);
-                line.lift();
+                line.end(&mut column);
             }
         }
-        column.flush(&mut line);
-        line.lift();
+        line.end(&mut column);
         line
     }
 
     fn put(&mut self, x: f32, y: f32) {
-        self.points.extend([x, y]);
+        self.points.extend_from_slice(&[x, y]);
         self.run += 1;
     }
 
-    fn lift(&mut self) {
+    /// The line ends with what a column holds.
+    fn end(&mut self, column: &mut Column) {
+        let (x, last, has_last) = (column.x, column.last, column.count > 2);
+        column.flush(self);
+        if has_last {
+            self.put(x, last);
+        }
         if self.run == 1 {
             let at = self.points.len() - 2;
             self.lone.push((self.points[at], self.points[at + 1]));
         }
         if self.run > 0 {
-            self.points.extend([f32::NAN, f32::NAN]);
+            self.points.extend_from_slice(&[f32::NAN, f32::NAN]);
         }
         self.run = 0;
     }
@@ -106,15 +109,19 @@ impl Polyline {
 struct Column {
     count: u32,
     x: f32,
+    /// Where the column begins.
+    left: f32,
     first: f32,
     low: f32,
     high: f32,
+    /// Whether the smallest value came after the largest.
+    falls: bool,
     last: f32,
 }
 
 impl Column {
     fn of(x: f32, y: f32) -> Self {
-        Self { count: 1, x, first: y, low: y, high: y, last: y }
+        Self { count: 1, x, left: x.floor(), first: y, low: y, high: y, falls: false, last: y }
     }
 
     fn is_empty(&self) -> bool {
@@ -126,27 +133,33 @@ impl Column {
             *self = Self::of(x, y);
             return true;
         }
-        let is_same = x.floor() == self.x.floor();
+        let is_same = x >= self.left && x < self.left + 1.0;
         if is_same {
             self.count += 1;
-            (self.low, self.high, self.last) = (self.low.min(y), self.high.max(y), y);
+            self.last = y;
+            // Not by min and max, which in WebAssembly are calls.
+            if y < self.low {
+                (self.low, self.falls) = (y, true);
+            } else if y > self.high {
+                (self.high, self.falls) = (y, false);
+            }
         }
         is_same
     }
 
     fn flush(&mut self, line: &mut Polyline) {
-        match self.count {
-            0 => {}
-            1 => line.put(self.x, self.first),
-            _ => {
-                let mut before = f32::NAN;
-                for y in [self.first, self.low, self.high, self.last] {
-                    if y != before {
-                        line.put(self.x, y);
-                    }
-                    before = y;
-                }
-            }
+        let two = match self.count {
+            0 => return,
+            1 | 2 => (self.first, self.last),
+            _ if self.falls => (self.high, self.low),
+            _ => (self.low, self.high),
+        };
+        if self.count > 2 && line.run == 0 {
+            line.put(self.x, self.first);
+        }
+        line.put(self.x, two.0);
+        if two.0 != two.1 {
+            line.put(self.x, two.1);
         }
         self.count = 0;
     }
@@ -192,7 +205,7 @@ mod tests {
         let mut y = vec![10.0; 10_000];
         (y[1_234], y[7_777]) = (100.0, 0.0);
         let line = line(&x, &y, 100.0);
-        assert!(line.points.len() <= 2 * 4 * 100 + 2);
+        assert!(line.points.len() <= 2 * (2 * 100 + 3));
         let heights = || line.points.iter().skip(1).step_by(2).copied();
         assert_eq!((heights().fold(f32::MAX, f32::min), heights().fold(0.0, f32::max)), (0.0, 100.0));
     }

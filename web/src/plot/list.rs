@@ -93,28 +93,28 @@ impl DisplayList {
     pub fn stroke(&mut self, colour: Colour, width: f32, is_dashed: bool, points: &[f32]) {
         if points.len() >= 4 {
             let dash = f32::from(u8::from(is_dashed));
-            self.commands.extend([STROKE, colour.number(), width, dash, (points.len() / 2) as f32]);
+            self.commands.extend_from_slice(&[STROKE, colour.number(), width, dash, (points.len() / 2) as f32]);
             self.commands.extend_from_slice(&points[..points.len() / 2 * 2]);
         }
     }
 
     /// What is inside of the points.
     pub fn fill(&mut self, colour: Colour, opacity: f32, points: &[f32]) {
-        self.commands.extend([FILL, colour.number(), opacity, (points.len() / 2) as f32]);
+        self.commands.extend_from_slice(&[FILL, colour.number(), opacity, (points.len() / 2) as f32]);
         self.commands.extend_from_slice(&points[..points.len() / 2 * 2]);
     }
 
     /// Rectangles.
     pub fn rects(&mut self, colour: Colour, opacity: f32, areas: &[Area]) {
         if !areas.is_empty() {
-            self.commands.extend([RECTS, colour.number(), opacity, areas.len() as f32]);
-            areas.iter().for_each(|(x, y, width, height)| self.commands.extend([*x, *y, *width, *height]));
+            self.commands.extend_from_slice(&[RECTS, colour.number(), opacity, areas.len() as f32]);
+            areas.iter().for_each(|(x, y, width, height)| self.commands.extend_from_slice(&[*x, *y, *width, *height]));
         }
     }
 
     /// A dot.
     pub fn dot(&mut self, colour: Colour, x: f32, y: f32, radius: f32) {
-        self.commands.extend([DOT, colour.number(), x, y, radius]);
+        self.commands.extend_from_slice(&[DOT, colour.number(), x, y, radius]);
     }
 
     /// A text, its middle at the height `y`.
@@ -124,7 +124,7 @@ impl DisplayList {
             Align::Right => 1.0,
             Align::Centre => 2.0,
         };
-        self.commands.extend([TEXT, colour.number(), at, x, y, self.texts_given as f32]);
+        self.commands.extend_from_slice(&[TEXT, colour.number(), at, x, y, self.texts_given as f32]);
         self.texts_given += 1;
         self.texts.push_str(text);
         self.texts.push('\n');
@@ -132,7 +132,7 @@ impl DisplayList {
 
     /// Of what is drawn until [`unclip`](Self::unclip) only what is in the area shows.
     pub fn clip(&mut self, (x, y, width, height): Area) {
-        self.commands.extend([CLIP, x, y, width, height]);
+        self.commands.extend_from_slice(&[CLIP, x, y, width, height]);
     }
 
     /// Ends [`clip`](Self::clip).
@@ -142,12 +142,12 @@ impl DisplayList {
 
     /// An area full of slanting lines, so many pixels apart.
     pub fn hatch(&mut self, colour: Colour, apart: f32, (x, y, width, height): Area) {
-        self.commands.extend([HATCH, colour.number(), apart, x, y, width, height]);
+        self.commands.extend_from_slice(&[HATCH, colour.number(), apart, x, y, width, height]);
     }
 
     /// A small sign: 0 a square, 1 a triangle, 2 a diamond.
     pub fn glyph(&mut self, colour: Colour, sign: u8, x: f32, y: f32) {
-        self.commands.extend([GLYPH, colour.number(), f32::from(sign), x, y]);
+        self.commands.extend_from_slice(&[GLYPH, colour.number(), f32::from(sign), x, y]);
     }
 }
 

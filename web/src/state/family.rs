@@ -263,8 +263,7 @@ impl Link {
     /// What a histogram got since the row before, if anything. One that is new began at nothing.
     fn since(&mut self, now: &HistogramSnapshot, has_row: bool) -> Option<HistogramSnapshot> {
         let got = match &self.values {
-            Some(before) if before.count() == now.count() => return None,
-            Some(before) => now.since(before).ok(),
+            Some(before) => now.since(before).ok().filter(|got| got.count() > 0),
             None => Some(now.clone()).filter(|now| has_row && now.count() > 0),
         };
         self.values = Some(now.clone());

@@ -20,6 +20,7 @@ mod survey;
 mod ticks;
 mod track;
 mod tracks;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod samples;
@@ -37,3 +38,4 @@ pub use survey::{Listing, Order, Standing, TableRow, in_trouble, listed};
 pub use ticks::{Mark, Row, TICKS_MAX, Ticks};
 pub use track::{HeatRow, LINES_MAX, Line, Track, unit_of};
 pub use tracks::Tracks;
+pub use words::have_words;

@@ -1,7 +1,9 @@
+use tachograph_core::wire::SourceName;
 use tachograph_core::wire::frame::{Cell, SessionView, SourceView, State};
 
 use super::attention::{Severity, Trouble, is_old, worst};
 use super::session::name_of;
+use super::words::have_words;
 
 /// How all sessions stand, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,16 +67,10 @@ impl TableRow<'_> {
     fn has_all(&self, words: &str) -> bool {
         let identity = self.session.identity();
         let ids = [&identity.session_id, &identity.attempt_id, &identity.connection_id];
-        let names = self.source.iter().map(|source| source.source().as_str().to_owned());
+        let name = self.source.as_ref().map(SourceView::source);
         let providers = self.source.iter().flat_map(|source| [source.provider(), source.model_id()]);
-        let mut text = String::new();
-        for part in ids.into_iter().flatten().map(String::as_str).chain(providers) {
-            text.push_str(part);
-            text.push('\n');
-        }
-        names.for_each(|name| text.push_str(&name));
-        text.make_ascii_lowercase();
-        words.split_ascii_whitespace().all(|word| text.contains(word))
+        let texts = ids.into_iter().flatten().map(String::as_str).chain(name.iter().map(SourceName::as_str));
+        have_words(&texts.chain(providers).collect::<Vec<_>>(), words)
     }
 
     fn figure(&self, order: Order) -> f64 {
@@ -117,12 +113,11 @@ impl Standing {
 
 /// The rows of a state, as they are listed.
 pub fn listed<'a>(state: &'a State, listing: &Listing) -> Vec<TableRow<'a>> {
-    let words = listing.words.to_ascii_lowercase();
     let mut rows = Vec::new();
     for session in state.session_views() {
         let mut add = |source: Option<SourceView<'a>>| {
             let row = TableRow { session, source, trouble: source.as_ref().and_then(worst) };
-            if row.severity() >= listing.at_least && (words.is_empty() || row.has_all(&words)) {
+            if row.severity() >= listing.at_least && (listing.words.is_empty() || row.has_all(&listing.words)) {
                 rows.push(row);
             }
         };

@@ -51,6 +51,8 @@ pub struct Line {
 pub struct HeatRow {
     /// The row.
     pub row: u64,
+    /// What the lowest is above, and what the highest is at most.
+    pub bounds: (f32, f32),
     /// Lower and upper bound, and how many.
     pub buckets: Box<[(f32, f32, u32)]>,
 }
@@ -226,7 +228,7 @@ impl Track {
             self.heat_bytes -= self.heat.remove(place).map_or(0, |held| held.bytes());
         }
         if let Some(values) = values {
-            let heat = HeatRow { row, buckets: buckets_of(values) };
+            let heat = HeatRow::of(row, values);
             self.heat_bytes += heat.bytes();
             self.heat.insert(place, heat);
         }
@@ -283,6 +285,15 @@ impl Track {
 }
 
 impl HeatRow {
+    fn of(row: u64, values: &HistogramSnapshot) -> Self {
+        let buckets = buckets_of(values);
+        let mut bounds = (f32::INFINITY, f32::NEG_INFINITY);
+        for (low, high, _) in &buckets {
+            bounds = (if *low < bounds.0 { *low } else { bounds.0 }, if *high > bounds.1 { *high } else { bounds.1 });
+        }
+        Self { row, bounds, buckets }
+    }
+
     fn bytes(&self) -> usize {
         size_of_val(&*self.buckets) + size_of::<Self>()
     }

@@ -1,7 +1,6 @@
 use leptos::prelude::*;
 
 use super::Painter;
-use super::listen::listen;
 use crate::signals::Signals;
 
 /// All that does not change.
@@ -14,7 +13,6 @@ pub fn App(
     /// What tells that there is something new.
     signals: Signals,
 ) -> impl IntoView {
-    let painter = Painter::start(signals);
-    Effect::new(move |_| listen(signals, painter.clone()));
+    Painter::start(signals);
     view! { <div inner_html=PAGE></div> }
 }

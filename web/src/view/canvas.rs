@@ -15,6 +15,8 @@ extern "C" {
     /// Reads the colours again, after the theme changed.
     #[wasm_bindgen(js_name = repalette)]
     pub(super) fn read_colours();
+    /// A canvas's width (0) or height (1) in CSS pixels; when it changes the window is told.
+    pub(super) fn pixels(canvas: &Element, axis: u32) -> f32;
     /// Saves a canvas as a PNG file.
     #[wasm_bindgen(js_name = save)]
     pub(super) fn save_picture(canvas: &Element, name: &str);
@@ -31,9 +33,9 @@ extern "C" {
     pub(super) fn parts(element: &Element) -> Vec<Element>;
     /// Puts an element before another, or at the end, unless it is there. Returns the one behind it.
     pub(super) fn place(parent: &Element, element: &Element, next: Option<&Element>) -> Option<Element>;
-    /// Whether the browser tells when an element comes into sight.
-    #[wasm_bindgen(js_name = tellsSight)]
-    pub(super) fn tells_sight() -> bool;
+    /// From now on an element tells by `sight` when it comes close to what can be seen, or goes from there.
+    #[wasm_bindgen(js_name = tellSight)]
+    pub(super) fn tell_sight(element: &Element);
     /// Calls a function after so many milliseconds.
     pub(super) fn after(millis: u32, function: &Function);
     /// Keeps all that a pointer does for an element, until it is up.

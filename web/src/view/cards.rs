@@ -146,7 +146,7 @@ impl Cards {
         let seen = || |card: &&mut Card| card.is_seen || is_large;
         // All is measured before anything is written, so that the browser lays the page out once.
         let widths: Vec<f32> =
-            self.cards.iter_mut().filter(seen()).map(|card| card.canvas.element().client_width() as f32).collect();
+            self.cards.iter_mut().filter(seen()).map(|card| canvas::pixels(card.canvas.element(), 0)).collect();
         for (card, width) in self.cards.iter_mut().filter(seen()).zip(widths) {
             card.paint(paint, (width, if is_large { HEIGHTS.1 } else { HEIGHTS.0 }));
         }
@@ -170,6 +170,7 @@ impl Card {
         node.set("data-testid", "card");
         node.set("data-large", if is_large { "true" } else { "false" });
         node.fill(CARD);
+        canvas::tell_sight(node.element());
         let [title, now, button, canvas, legend] = <[Node; 5]>::try_from(node.parts()).ok()?;
         Some(Self {
             chart: chart.clone(),
@@ -179,7 +180,7 @@ impl Card {
             button,
             canvas,
             legend: Legend { node: legend, keys: Vec::new() },
-            is_seen: !canvas::tells_sight(),
+            is_seen: false,
             axis: None,
             gesture: Gesture::default(),
             view: ChartView::default(),
@@ -357,13 +358,21 @@ fn colour_name(subject: &Subject, number: usize) -> String {
 
 /// What the value axis must hold.
 fn bounds(figures: &[Vec<f64>], heat: &[HeatColumn<'_>], threshold: Option<Threshold>) -> (f64, f64) {
-    let mut bounds = (f64::NAN, f64::NAN);
-    let mut hold = |figure: f64| bounds = (bounds.0.min(figure), bounds.1.max(figure));
+    let mut bounds = (f64::INFINITY, f64::NEG_INFINITY);
+    // Not by min and max, which in WebAssembly are calls; and what is not a number is not held.
+    let mut hold = |figure: f64| {
+        if figure < bounds.0 {
+            bounds.0 = figure;
+        }
+        if figure > bounds.1 {
+            bounds.1 = figure;
+        }
+    };
     figures.iter().flatten().for_each(|figure| hold(*figure));
     threshold.iter().for_each(|threshold| hold(threshold.limit));
-    for (low, high, _) in heat.iter().flat_map(|column| column.buckets.iter()) {
-        hold(f64::from(*low));
-        hold(f64::from(*high));
+    for column in heat {
+        hold(f64::from(column.bounds.0));
+        hold(f64::from(column.bounds.1));
     }
     bounds
 }

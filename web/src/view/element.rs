@@ -13,6 +13,7 @@ pub(super) fn document() -> Option<Document> {
 pub(super) struct Node {
     element: HtmlElement,
     text: String,
+    /// Its attributes, and properties of its style.
     attributes: Vec<(&'static str, String)>,
 }
 
@@ -57,31 +58,41 @@ impl Node {
 
     /// Sets an attribute.
     pub(super) fn set(&mut self, name: &'static str, value: &str) {
+        if self.notes(name, value) {
+            // Only a name that is no attribute's could fail.
+            let _always_ok = self.element.set_attribute(name, value);
+        }
+    }
+
+    /// Whether something has another value than before, which is kept.
+    fn notes(&mut self, name: &'static str, value: &str) -> bool {
         let held = match self.attributes.iter_mut().find(|(held, _)| *held == name) {
-            Some((_, held)) if held == value => return,
+            Some((_, held)) if held == value => return false,
             Some((_, held)) => held,
             None => {
                 self.attributes.push((name, String::new()));
-                let Some((_, held)) = self.attributes.last_mut() else { return };
+                let Some((_, held)) = self.attributes.last_mut() else { return true };
                 held
             }
         };
         held.clear();
         held.push_str(value);
-        // Only a name that is no attribute's could fail.
-        let _always_ok = self.element.set_attribute(name, value);
+        true
     }
 
     /// Shows or hides it.
     pub(super) fn show(&mut self, is_shown: bool) {
-        self.set("data-shown", if is_shown { "yes" } else { "no" });
-        self.element.set_hidden(!is_shown);
+        if self.notes("hidden", if is_shown { "no" } else { "yes" }) {
+            self.element.set_hidden(!is_shown);
+        }
     }
 
     /// Sets a property of its style.
-    pub(super) fn style(&self, name: &str, value: &str) {
-        // Only a name that is no property's could fail.
-        let _always_ok = self.element.style().set_property(name, value);
+    pub(super) fn style(&mut self, name: &'static str, value: &str) {
+        if self.notes(name, value) {
+            // Only a name that is no property's could fail.
+            let _always_ok = self.element.style().set_property(name, value);
+        }
     }
 
     /// Takes it out of the page.

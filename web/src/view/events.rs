@@ -2,7 +2,7 @@ use js_sys::Date;
 
 use super::element::Node;
 use crate::plot::count;
-use crate::state::{Noted, Page, Place, SessionKey, Severity, View};
+use crate::state::{Noted, Page, Place, SessionKey, Severity, View, have_words};
 
 /// The events that are listed.
 const LISTED_MAX: usize = 200;
@@ -45,10 +45,9 @@ impl EventList {
     }
 
     pub(super) fn paint(&mut self, view: &View<'_>, place: &Place, wanted: Wanted<'_>) {
-        let words = wanted.words.to_ascii_lowercase();
         let fits = |noted: &&Noted| {
             let of_session = wanted.session.is_none_or(|key| noted.key == Some(key));
-            of_session && noted.row <= view.row && (words.is_empty() || has_all(noted, &words))
+            of_session && noted.row <= view.row && (wanted.words.is_empty() || has_all(noted, wanted.words))
         };
         let found: Vec<&Noted> = view.events.newest().filter(fits).collect();
         self.none.show(found.is_empty());
@@ -105,9 +104,7 @@ fn severity_words(noted: &Noted) -> String {
 
 fn has_all(noted: &Noted, words: &str) -> bool {
     let source = noted.source().map(|source| source.to_string()).unwrap_or_default();
-    let mut text = [noted.session(), source, severity_words(noted)].join(" ");
-    text.make_ascii_lowercase();
-    words.split_ascii_whitespace().all(|word| text.contains(word))
+    have_words(&[&noted.session(), &source, &severity_words(noted)], words)
 }
 
 fn unlisted_text(view: &View<'_>, found: usize) -> String {

@@ -27,7 +27,7 @@ pub(super) fn listen(signals: Signals, painter: Painter) {
         // A document takes any listener.
         let options = web_sys::AddEventListenerOptions::new();
         options.set_passive(passive);
-        options.set_capture(matches!(kind, "scroll" | "contentvisibilityautostatechange"));
+        options.set_capture(kind == "scroll");
         let _always_ok =
             document.add_event_listener_with_callback_and_add_event_listener_options(kind, function, &options);
         listener.forget();
@@ -37,7 +37,7 @@ pub(super) fn listen(signals: Signals, painter: Painter) {
     on("change", true, Reader::changed);
     on("keydown", false, Reader::key);
     on("scroll", true, |reader, _| reader.painter.ask());
-    on("contentvisibilityautostatechange", true, Reader::sight);
+    on("sight", true, Reader::sight);
     for kind in ["pointerdown", "pointermove", "pointerup", "pointercancel", "pointerout", "dblclick"] {
         on(kind, true, Reader::pointer);
     }
@@ -108,12 +108,12 @@ impl Reader {
     }
 
     fn sight(&self, event: &Event) {
-        let skipped = js_sys::Reflect::get(event, &"skipped".into()).is_ok_and(|skipped| skipped.is_truthy());
+        let is_seen = js_sys::Reflect::get(event, &"detail".into()).is_ok_and(|detail| detail.is_truthy());
         let (Some(target), page) = (target(event), self.signals.place().page) else { return };
         if let Some(screen) = &mut self.painter.held.borrow_mut().screen
             && let Some(cards) = screen.cards(&page)
         {
-            cards.sight(&target, !skipped);
+            cards.sight(&target, is_seen);
             self.painter.ask();
         }
     }

@@ -103,7 +103,7 @@ impl<'a> Paint<'a> {
         let columns = held.range(begin..).take_while(|column| column.row <= *last);
         let columns = columns.filter_map(|column| {
             let place = self.rows.binary_search(&column.row).ok()?;
-            Some(HeatColumn { at_ms: self.times[place], buckets: &column.buckets })
+            Some(HeatColumn { at_ms: self.times[place], bounds: column.bounds, buckets: &column.buckets })
         });
         columns.collect()
     }

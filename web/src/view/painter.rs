@@ -5,6 +5,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 
 use super::canvas;
+use super::listen::listen;
 use super::notices::Status;
 use super::paint::{Eye, Paint};
 use super::screen::Screen;
@@ -64,18 +65,20 @@ pub(super) struct Painted {
 }
 
 impl Painter {
-    /// A painter that paints after whatever changes.
-    pub fn start(signals: Signals) -> Self {
+    /// Once the page is there: listens to the reader, and paints after whatever changes.
+    pub fn start(signals: Signals) {
         let eye = Eye { zone_minutes: canvas::zone_minutes(), ..Eye::default() };
         let board = Board::read(&Query::parse(&canvas::kept(BOARD_KEY)));
         let held = Rc::new(RefCell::new(Held { eye, board, ..Held::default() }));
         let painter = Self { signals, held, is_asked: Rc::default(), is_working: Rc::default() };
-        let told = painter.clone();
+        let is_begun = Cell::new(false);
         signals.on_change(move || {
-            told.watch();
-            told.ask();
+            if !is_begun.replace(true) {
+                listen(signals, painter.clone());
+            }
+            painter.watch();
+            painter.ask();
         });
-        painter
     }
 
     /// Paints before the screen is drawn next.

@@ -18,7 +18,7 @@ use super::table::Table;
 use super::timebar::Timebar;
 use super::watch::Crossed;
 use crate::plot::{bytes, count, millis};
-use crate::state::{Chart, Overall, Page, Subject, View};
+use crate::state::{Chart, Overall, Page, Subject, View, have_words};
 
 /// Families that have a card; of more, those that are searched for.
 const FAMILIES_MAX: usize = 400;
@@ -257,13 +257,8 @@ fn overview_items(newest: &State) -> Vec<Item> {
 /// All families that have these words, by name and under their prefixes; those that have one for themselves
 /// at the end.
 fn metrics_items(newest: &State, words: &str) -> Vec<Item> {
-    let words = words.to_ascii_lowercase();
-    let fits = |name: &str, help: &str| {
-        let text = [name, " ", help].concat().to_ascii_lowercase();
-        words.split_ascii_whitespace().all(|word| text.contains(word))
-    };
     let mut found: Vec<_> = newest.schema().families().iter().map(|family| &*family.descriptor).collect();
-    found.retain(|descriptor| fits(descriptor.name(), descriptor.help_text()));
+    found.retain(|descriptor| have_words(&[descriptor.name(), descriptor.help_text()], words));
     found.sort_unstable_by(|one, other| one.name().cmp(other.name()));
     found.truncate(FAMILIES_MAX);
     let prefix = |descriptor: &Descriptor| descriptor.name().split('_').next().unwrap_or_default().to_owned();

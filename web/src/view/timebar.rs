@@ -1,3 +1,4 @@
+use super::canvas;
 use super::element::Node;
 use super::events::time_of_day;
 use super::paint::{gaps_of, mark_of};
@@ -54,17 +55,17 @@ impl Timebar {
         self.clock.text(&told);
         self.scrub.set("aria-valuetext", &told);
         self.paint_strip(view);
-        super::canvas::set_number(self.scrub.element(), position(view, until_ms));
+        canvas::set_number(self.scrub.element(), position(view, until_ms));
     }
 }
 
 impl Timebar {
     fn paint_strip(&self, view: &View<'_>) {
         let Some((oldest, newest)) = view.extent_ms() else { return };
-        let size = (self.strip.element().client_width() as f32, self.strip.element().client_height() as f32);
+        let size = (canvas::pixels(self.strip.element(), 0), canvas::pixels(self.strip.element(), 1));
         let (gaps, marks) = (gaps_of(view, view.oldest, view.ticks.newest()), view.events.newest().map(mark_of));
         let list = timeline(size, (oldest as f64, newest as f64), &gaps, &marks.collect::<Vec<_>>());
-        super::canvas::paint(&self.strip, &list);
+        canvas::paint(&self.strip, &list);
     }
 }
 
