@@ -20,6 +20,12 @@ const WORK_MS: f64 = 8.0;
 const SAID_MS: u32 = 6_000;
 /// How often the past of a chart is shown while it is made, in milliseconds.
 const PROGRESS_MS: f64 = 150.0;
+/// Frames between two paintings that are so many only where the past comes in.
+const CATCHING_UP_FRAMES: u64 = 5;
+/// How often the page is painted then, in milliseconds.
+const CATCHING_UP_MS: f64 = 300.0;
+/// How long nothing comes once the past is there, in milliseconds.
+const QUIET_MS: f64 = 25.0;
 /// Where the board is kept.
 pub(super) const BOARD_KEY: &str = "tachograph.board";
 
@@ -30,6 +36,8 @@ pub struct Painter {
     pub(super) held: Rc<RefCell<Held>>,
     is_asked: Rc<Cell<bool>>,
     is_working: Rc<Cell<bool>>,
+    /// When something was new last.
+    news_ms: Rc<Cell<f64>>,
 }
 
 /// What is painted on, and what the reader does with it.
@@ -48,6 +56,8 @@ pub(super) struct Held {
     times_said: u32,
     /// What was painted last, but for the charts.
     painted: Option<Painted>,
+    /// When that was, in milliseconds.
+    painted_ms: f64,
     /// The page that the address shows.
     page_key: &'static str,
 }
@@ -70,12 +80,14 @@ impl Painter {
         let eye = Eye { zone_minutes: canvas::zone_minutes(), ..Eye::default() };
         let board = Board::read(&Query::parse(&canvas::kept(BOARD_KEY)));
         let held = Rc::new(RefCell::new(Held { eye, board, ..Held::default() }));
-        let painter = Self { signals, held, is_asked: Rc::default(), is_working: Rc::default() };
+        let painter =
+            Self { signals, held, is_asked: Rc::default(), is_working: Rc::default(), news_ms: Rc::default() };
         let is_begun = Cell::new(false);
         signals.on_change(move || {
             if !is_begun.replace(true) {
                 listen(signals, painter.clone());
             }
+            painter.news_ms.set(now_ms());
             painter.watch();
             painter.ask();
         });
@@ -127,6 +139,9 @@ impl Painter {
 
     fn paint(&self) {
         let now = now_ms();
+        if self.is_catching_up(now) {
+            return self.ask();
+        }
         self.play(now);
         let place = self.signals.place();
         let is_playing = {
@@ -134,6 +149,7 @@ impl Painter {
             held.screen.get_or_insert_with(Screen::find);
             held.show_address(&place);
             held.paint(self.signals, &place);
+            held.painted_ms = now;
             held.played_ms.is_some()
         };
         if is_playing {
@@ -141,6 +157,15 @@ impl Painter {
         }
         self.signals.painted();
         self.work(now);
+    }
+
+    /// While the past comes in it is painted now and then only, so that it is there sooner.
+    fn is_catching_up(&self, now: f64) -> bool {
+        let held = self.held.borrow();
+        let Some(painted) = &held.painted else { return false };
+        let frames = self.signals.with_desk(|desk| desk.shown().store().frames());
+        let is_much = painted.frames > 0 && frames > painted.frames + CATCHING_UP_FRAMES;
+        is_much && now - held.painted_ms < CATCHING_UP_MS && now - self.news_ms.get() < QUIET_MS
     }
 
     /// Goes on with the past of what is looked at; it is painted when it is done, and now and then before.
