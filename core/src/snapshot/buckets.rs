@@ -61,25 +61,19 @@ impl Buckets {
         other.0.iter().for_each(|(index, count)| self.add(index >> halvings, *count));
     }
 
-    /// What was counted since `earlier`, the indices of each halved so often, without the buckets that got
-    /// nothing.
-    pub(super) fn since(&self, earlier: &Self, (own, others): (u32, u32)) -> Result<Self, MergeError> {
-        let mut later = self.0.iter().map(|(index, count)| (*index >> own, *count)).peekable();
-        let mut earlier = earlier.0.iter().map(|(index, count)| (*index >> others, *count)).peekable();
-        let mut grown = Self::default();
-        while let Some((index, mut count)) = later.next() {
-            while let Some((_, more)) = later.next_if(|(next, _)| *next == index) {
-                count = count.saturating_add(more);
+    /// Takes the counts of `earlier` away, its indices halved so often, and the buckets that are empty then.
+    pub(super) fn take_away(&mut self, earlier: &Self, halvings: u32) -> Result<(), MergeError> {
+        let mut place = 0;
+        for (index, before) in &earlier.0 {
+            let index = index >> halvings;
+            while self.0.get(place).is_some_and(|(held, _)| *held < index) {
+                place += 1;
             }
-            while let Some((held, before)) = earlier.next_if(|(held, _)| *held <= index) {
-                let is_there = held == index;
-                count = count.checked_sub(before).filter(|_| is_there).ok_or(MergeError::WentBack)?;
-            }
-            if count > 0 {
-                grown.0.push((index, count));
-            }
+            let (_, count) = self.0.get_mut(place).filter(|(held, _)| *held == index).ok_or(MergeError::WentBack)?;
+            *count = count.checked_sub(*before).ok_or(MergeError::WentBack)?;
         }
-        if earlier.next().is_some() { Err(MergeError::WentBack) } else { Ok(grown) }
+        self.0.retain(|(_, count)| *count > 0);
+        Ok(())
     }
 }
 

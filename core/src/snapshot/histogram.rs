@@ -133,21 +133,17 @@ impl HistogramSnapshot {
     /// The bounds differ, or `earlier` counted more.
     pub fn since(&self, earlier: &Self) -> Result<Self, MergeError> {
         self.goes_with(earlier)?;
-        let scale = self.scale.min(earlier.scale);
-        let halvings = (halvings_to(scale, self.scale), halvings_to(scale, earlier.scale));
-        let grown = |later: u64, earlier: u64| later.checked_sub(earlier).ok_or(MergeError::WentBack);
-        let buckets = self.buckets.iter().zip(&earlier.buckets);
-        let mut sum = self.sum.clone();
-        sum.subtract(&earlier.sum);
-        Ok(Self {
-            scale,
-            zero: grown(self.zero, earlier.zero)?,
-            positive: self.positive.since(&earlier.positive, halvings)?,
-            negative: self.negative.since(&earlier.negative, halvings)?,
-            sum,
-            bounds: self.bounds.clone(),
-            buckets: buckets.map(|(later, earlier)| grown(*later, *earlier)).collect::<Result<_, _>>()?,
-        })
+        let mut later = self.clone();
+        later.coarsen(earlier.scale);
+        let halvings = halvings_to(later.scale, earlier.scale);
+        later.positive.take_away(&earlier.positive, halvings)?;
+        later.negative.take_away(&earlier.negative, halvings)?;
+        later.zero = later.zero.checked_sub(earlier.zero).ok_or(MergeError::WentBack)?;
+        for (own, others) in later.buckets.iter_mut().zip(&earlier.buckets) {
+            *own = own.checked_sub(*others).ok_or(MergeError::WentBack)?;
+        }
+        later.sum.subtract(&earlier.sum);
+        Ok(later)
     }
 
     pub(super) fn goes_with(&self, other: &Self) -> Result<(), MergeError> {
