@@ -34,6 +34,17 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
+# Unpacks Debian packages into a folder, without what they depend on and without installing them.
+apt_unpack() {
+  local folder=$1 package; shift
+  command -v apt-get >/dev/null || die "put these on the PATH by hand, then try again: $*"
+  as_root apt-get update -qq
+  mkdir -p "$folder" "$TOOLS/download"
+  (cd "$TOOLS/download" && apt-get download -qq "$@" 2>/dev/null) || die "apt-get could not download: $*"
+  for package in "$@"; do dpkg -x "$TOOLS/download/$package"_*.deb "$folder"; done
+  rm -r "$TOOLS/download"
+}
+
 # npm packages live apart, each in .tools/NAME (axe-core's in .tools/axe).
 npm_folder() { printf '%s/%s' "$TOOLS" "${1%-core}"; }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what only the tests need: Chromium with its driver, the WebSocket client in another
-# language that speaks the protocol to the server, and the rules of accessibility.
+# language that speaks the protocol to the server, the rules of accessibility, and those who scrape metrics.
 source "$(dirname "$0")/lib.sh"
 
 "$ROOT/scripts/page-tools.sh"
@@ -20,4 +20,17 @@ version=$(tool_version axe-core)
 if ! has_npm axe-core "$version"; then
   say "axe-core $version, which the browser tests run on the page (a few seconds)"
   install_npm axe-core "$version"
+fi
+
+# Unpacked, not installed: nothing begins to serve on this machine.
+if ! [ -x "$TOOLS/scrapers/usr/bin/prometheus" ] || ! [ -x "$TOOLS/scrapers/usr/bin/victoria-metrics" ]; then
+  say "Prometheus and VictoriaMetrics, which scrape the server (about 30 seconds)"
+  apt_unpack "$TOOLS/scrapers" prometheus victoria-metrics
+fi
+
+version=$(tool_version prometheus-client)
+if ! "$TOOLS/python/bin/pip" show prometheus-client 2>/dev/null | grep -qx "Version: $version"; then
+  say "prometheus-client $version, whose parsers read the metrics (a few seconds)"
+  python3 -m venv "$TOOLS/python" >/dev/null 2>&1 || { apt_install python3-venv; python3 -m venv "$TOOLS/python"; }
+  quietly prometheus-client "$TOOLS/python/bin/pip" install --quiet "prometheus-client==$version"
 fi

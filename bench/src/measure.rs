@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::allocator::counted;
 use crate::harness::{Effort, OPERATIONS_PER_ITERATION, Pool, Summary, Trial};
-use crate::subjects::{Operation, QUANTILES, Role, SeriesSet, Site, Subject, Worker, user};
+use crate::subjects::{Operation, QUANTILES, Role, SeriesSet, Site, Subject, Text, Worker, user};
 use crate::values;
 
 /// Counter series in a snapshot and in the count of bytes.
@@ -27,6 +27,8 @@ pub struct Entry {
     /// Milliseconds, for [`COUNTER_SERIES`].
     pub snapshot: Option<Summary>,
     pub snapshot_means: &'static str,
+    /// Nanoseconds a line of text, of [`COUNTER_SERIES`].
+    pub text: Option<Summary>,
     pub counter_bytes: Option<Bytes>,
     pub histogram_bytes: Option<Bytes>,
     /// An increment by borrowed strings.
@@ -45,6 +47,7 @@ impl Entry {
             times: HashMap::new(),
             snapshot: None,
             snapshot_means: "",
+            text: None,
             counter_bytes: None,
             histogram_bytes: None,
             allocations: None,
@@ -111,6 +114,8 @@ fn memory_and_snapshots(subjects: &[Box<dyn Subject>], entries: &mut [Entry], po
     }
     eprintln!("snapshots");
     snapshots(&mut families, entries, pool, effort);
+    eprintln!("text");
+    texts(&mut families, entries, pool, effort);
 }
 
 /// A family and what it takes, touched by one thread and then by another.
@@ -137,13 +142,30 @@ fn snapshots(families: &mut [Option<SeriesSet>], entries: &mut [Entry], pool: &P
     // The first one fills the buffers that are reused.
     for round in 0..=effort.rounds {
         for (family, samples) in families.iter_mut().zip(&mut samples) {
-            let elapsed = family.as_mut().map(|family| snapshot(family, pool));
+            let elapsed = family.as_mut().map(|family| timed(&mut family.snapshot, pool));
             samples.extend(elapsed.filter(|_| round > 0));
         }
     }
     for ((entry, samples), family) in entries.iter_mut().zip(samples).zip(families) {
         entry.snapshot = (!samples.is_empty()).then(|| Summary::of(samples));
         entry.snapshot_means = family.as_ref().map_or("", |family| family.means);
+    }
+}
+
+fn texts(families: &mut [Option<SeriesSet>], entries: &mut [Entry], pool: &Pool, effort: Effort) {
+    let mut samples = vec![Vec::new(); families.len()];
+    for round in 0..=effort.rounds {
+        for (family, samples) in families.iter_mut().zip(&mut samples) {
+            let elapsed = family.as_mut().and_then(|family| match &mut family.text {
+                Text::None => None,
+                Text::Snapshot => Some(timed(&mut family.snapshot, pool)),
+                Text::Own(text) => Some(timed(text, pool)),
+            });
+            samples.extend(elapsed.filter(|_| round > 0).map(|millis| millis * 1e6 / COUNTER_SERIES as f64));
+        }
+    }
+    for (entry, samples) in entries.iter_mut().zip(samples) {
+        entry.text = (!samples.is_empty()).then(|| Summary::of(samples));
     }
 }
 
@@ -157,15 +179,16 @@ fn check(families: &mut [Option<SeriesSet>], entries: &[Entry]) {
 }
 
 /// Milliseconds.
-fn snapshot(family: &mut SeriesSet, pool: &Pool) -> f64 {
-    let mut snapshot = std::mem::replace(&mut family.snapshot, Box::new(|| ()));
+/// Milliseconds of one call.
+fn timed(work: &mut Box<dyn FnMut() + Send>, pool: &Pool) -> f64 {
+    let mut taken = std::mem::replace(work, Box::new(|| ()));
     let (returned, elapsed) = pool.run(0, move || {
         let start = Instant::now();
-        snapshot();
+        taken();
         let elapsed = start.elapsed();
-        (snapshot, elapsed)
+        (taken, elapsed)
     });
-    family.snapshot = returned;
+    *work = returned;
     elapsed.as_secs_f64() * 1e3
 }
 

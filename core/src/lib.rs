@@ -3,7 +3,8 @@
 //!
 //! The modules follow the data's way: [`instrument`] counts, [`label`] tells series apart,
 //! [`registry`] names and collects, [`snapshot`] is what it collected, [`session`] meters one live
-//! audio session, [`wire`] holds the messages that leave and arrive.
+//! audio session, [`wire`] holds the messages that leave and arrive, [`exposition`] is the text that other
+//! systems scrape.
 //! [`time`] is what all of them are given: nothing here reads a clock.
 //!
 //! The crate is `no_std` with `alloc`; a server, a browser and a microcontroller compile the same
@@ -25,6 +26,8 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[cfg(not(model_check))]
+pub mod exposition;
 #[cfg(not(model_check))]
 pub mod instrument;
 #[cfg(not(model_check))]

@@ -47,6 +47,8 @@ pub struct Shared {
     pub(crate) connections: TaskTracker,
     /// Who may read the history at once.
     pub(crate) history_readers: Arc<Semaphore>,
+    /// Who may read all metrics as text at once.
+    pub(crate) scrapers: Arc<Semaphore>,
     /// Who may read the newest state at once.
     pub(crate) snapshot_readers: Arc<Semaphore>,
 }
@@ -54,6 +56,7 @@ pub struct Shared {
 /// Each reads on a thread of its own.
 const HISTORY_READERS_MAX: usize = 4;
 const SNAPSHOT_READERS_MAX: usize = 2;
+const SCRAPERS_MAX: usize = 8;
 
 impl App {
     /// A server that does not listen yet.
@@ -88,6 +91,7 @@ impl App {
             sessions: SessionTable::default(),
             connections: TaskTracker::new(),
             history_readers: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
+            scrapers: Arc::new(Semaphore::new(SCRAPERS_MAX)),
             snapshot_readers: Arc::new(Semaphore::new(SNAPSHOT_READERS_MAX)),
         })))
     }

@@ -43,6 +43,8 @@ pub struct ServerMetrics {
     pub events_dropped: Counter,
     /// Receipts that there was no room for in the stream.
     pub receipts_left_out: Counter,
+    /// Families that the newest page of metrics left out because their names would be others'.
+    pub families_left_out: Gauge,
     /// Bytes of the newest frame.
     pub frame_bytes: Gauge,
     /// Bytes that the history holds.
@@ -98,6 +100,10 @@ impl ServerMetrics {
             subscriptions_refused: counter("tachograph_subscriptions_refused", "Subscriptions refused as too many")?,
             events_dropped: counter("tachograph_events_dropped", "Events that there was no room for")?,
             receipts_left_out: counter("tachograph_receipts_left_out", "Receipts that the stream had no room for")?,
+            families_left_out: gauge(Descriptor::new(
+                "tachograph_exposition_families_left_out",
+                "Families that the newest page of metrics left out because their names would be others'",
+            ))?,
             frame_bytes: gauge(Descriptor::new("tachograph_frame_bytes", "Size of the newest frame").unit("bytes"))?,
             history_bytes: gauge(Descriptor::new("tachograph_history_bytes", "What the history holds").unit("bytes"))?,
             history_frames: gauge(Descriptor::new("tachograph_history_frames", "Frames that the history holds"))?,

@@ -89,6 +89,7 @@ fn columns(threads: usize) -> Vec<Column> {
         Column::time(format!("{threads} threads, different series"), CounterInc, DifferentSeries),
         Column::time(format!("histogram record, {threads} threads, same series"), HistogramRecord, SameSeries),
         Column::new("snapshot 100k (ms)", |entry| entry.snapshot.map(|summary| summary.median)),
+        Column::new("text (ns a line)", |entry| entry.text.map(|summary| summary.median)),
         Column::new("bytes a series", |entry| entry.counter_bytes.map(|bytes| bytes.first)),
         Column::new("+ a further thread", |entry| entry.counter_bytes?.further),
         Column::new("histogram bytes", |entry| entry.histogram_bytes.map(|bytes| bytes.first)),
@@ -125,6 +126,10 @@ fn legend(entries: &[Entry]) -> String {
     let snapshots = entries.iter().filter(|entry| entry.snapshot.is_some());
     let means: Vec<_> = snapshots.map(|entry| format!("{}: {}", entry.name, entry.snapshot_means)).collect();
     lines.push(format!("- A snapshot is, for {}.", means.join("; ")));
+    lines.push(format!(
+        "- Text for scrapers is that of the {COUNTER_SERIES} counter series, reading them included: Tachograph's \
+         OpenMetrics piece by piece, the others' as they write it, by what a snapshot is for them or `TextEncoder`."
+    ));
     lines.extend(entries.iter().flat_map(|entry| entry.remarks).map(|remark| format!("- {remark}")));
     lines.insert(1, String::new());
     lines.join("\n")

@@ -89,7 +89,7 @@ fn sharing(own: &Entry, threads: usize) -> Vec<Target> {
 
 fn sizes(own: &Entry) -> Vec<Target> {
     let [counter, histogram] = [own.counter_bytes, own.histogram_bytes];
-    let snapshot = own.snapshot.map(|summary| summary.median);
+    let [snapshot, text] = [own.snapshot, own.text].map(|summary| summary.map(|summary| summary.median));
     vec![
         Target::at_most("relative error of quantiles ≤ 0.55 %", worst_error(own), 0.55, " %"),
         Target::at_most(
@@ -107,6 +107,7 @@ fn sizes(own: &Entry) -> Vec<Target> {
         Target::at_most("a histogram ≤ 8 KiB over 14 octaves", histogram.map(|bytes| bytes.first), 8192.0, " bytes"),
         Target::at_most("… + 8 KiB a further thread", histogram.and_then(|bytes| bytes.further), 8192.0, " bytes"),
         Target::at_most("snapshot of 100,000 series ≤ 5 ms", snapshot, 5.0, " ms"),
+        Target::at_most("text for scrapers ≤ 30 ns a line", text, 30.0, " ns"),
     ]
 }
 

@@ -8,7 +8,7 @@ use fast_telemetry::{
     GaugeF64, Histogram, HistogramSnapshot, LabelEnum as _, LabeledCounter, MetricLabels, MetricMeta, MetricVisitor,
 };
 
-use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Worker, each_user, each_value, in_turn, repeat};
+use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Text, Worker, each_user, each_value, in_turn, repeat};
 use crate::values::{self, BOUNDS_S, MS, NANOSECONDS};
 
 pub struct FastTelemetry {
@@ -78,6 +78,7 @@ impl Subject for FastTelemetry {
                 visitor.found
             }),
             means: "`visit_metrics`, which lends labels and value",
+            text: Text::None,
             shared: true,
         })
     }

@@ -11,7 +11,7 @@ use measured::text::BufferedTextEncoder;
 use measured::{Counter, CounterVec, FixedCardinalityLabel, FloatGauge, Histogram, HistogramVec, LabelGroup};
 use paracord::ParaCord;
 
-use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Worker, each_user, each_value, in_turn, repeat};
+use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Text, Worker, each_user, each_value, in_turn, repeat};
 use crate::values::{BOUNDS_S, SECONDS};
 
 pub struct Measured {
@@ -76,6 +76,7 @@ impl Subject for Measured {
                 text(&read, &mut second).windows(user.len()).any(|window| window == user.as_bytes())
             }),
             means: "`collect_family_into` a reused `BufferedTextEncoder`",
+            text: Text::Snapshot,
             shared: true,
         })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
-use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Worker, each_user, each_value, in_turn, repeat};
+use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Text, Worker, each_user, each_value, in_turn, repeat};
 use crate::values::{BOUNDS_S, SECONDS};
 
 pub struct Metrics {
@@ -71,6 +71,7 @@ impl Subject for Metrics {
             snapshot: Box::new(move || drop(black_box(handle.render()))),
             holds: Box::new(move |user| read.render().contains(user)),
             means: "`PrometheusHandle::render`",
+            text: Text::Snapshot,
             shared: true,
         })
     }

@@ -135,14 +135,33 @@ pub struct SeriesSet {
     pub holds: Box<dyn FnMut(&str) -> bool + Send>,
     /// How the snapshot is taken.
     pub means: &'static str,
+    /// How all series are written as text for Prometheus.
+    pub text: Text,
     /// Whether several threads may update it without a lock around it.
     pub shared: bool,
+}
+
+/// How a library writes its text.
+pub enum Text {
+    /// It does not, or not of many series.
+    None,
+    /// As its snapshot.
+    Snapshot,
+    /// By itself.
+    Own(Box<dyn FnMut() + Send>),
 }
 
 impl SeriesSet {
     /// One that is only touched, never read.
     fn written(touch: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { touch: Box::new(touch), snapshot: Box::new(|| ()), holds: Box::new(|_| true), means: "", shared: true }
+        Self {
+            touch: Box::new(touch),
+            snapshot: Box::new(|| ()),
+            holds: Box::new(|_| true),
+            means: "",
+            text: Text::None,
+            shared: true,
+        }
     }
 }
 

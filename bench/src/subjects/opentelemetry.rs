@@ -12,7 +12,7 @@ use opentelemetry_sdk::metrics::{
     Instrument, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream, Temporality,
 };
 
-use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Worker, each_user, each_value, in_turn, repeat};
+use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Text, Worker, each_user, each_value, in_turn, repeat};
 use crate::values::{BOUNDS_S, SECONDS};
 
 pub struct OpenTelemetry {
@@ -85,6 +85,7 @@ impl Subject for OpenTelemetry {
                 collected_users(&read).iter().any(|value| value == user)
             }),
             means: "`ManualReader::collect` into a reused `ResourceMetrics`",
+            text: Text::None,
             shared: true,
         })
     }

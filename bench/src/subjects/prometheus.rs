@@ -2,9 +2,13 @@
 
 use std::hint::black_box;
 
-use prometheus::{Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+};
 
-use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Worker, each_user, each_value, in_turn, repeat, user};
+use super::{
+    LABELS, Operation, Role, SeriesSet, Site, Subject, Text, Worker, each_user, each_value, in_turn, repeat, user,
+};
 use crate::values::{BOUNDS_S, SECONDS};
 
 pub struct Prometheus {
@@ -57,7 +61,8 @@ impl Subject for Prometheus {
         let registry = Registry::new();
         let family = IntCounterVec::new(Opts::new("many", "Many series"), &["user"]).expect("valid");
         registry.register(Box::new(family.clone())).expect("registered once");
-        let read = registry.clone();
+        let [read, written] = [registry.clone(), registry.clone()];
+        let mut out = Vec::new();
         Some(SeriesSet {
             touch: Box::new(move || each_user(count, |user| family.with_label_values(&[user]).inc())),
             snapshot: Box::new(move || drop(black_box(registry.gather()))),
@@ -66,6 +71,11 @@ impl Subject for Prometheus {
                 families[0].get_metric().iter().any(|metric| metric.get_label()[0].value() == user)
             }),
             means: "`Registry::gather`",
+            text: Text::Own(Box::new(move || {
+                out.clear();
+                TextEncoder::new().encode(&written.gather(), &mut out).expect("a vector takes all");
+                black_box(&out);
+            })),
             shared: true,
         })
     }

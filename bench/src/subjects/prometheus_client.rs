@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Worker, each_user, each_value, in_turn, repeat};
+use super::{LABELS, Operation, Role, SeriesSet, Site, Subject, Text, Worker, each_user, each_value, in_turn, repeat};
 use crate::values::{BOUNDS_S, SECONDS};
 
 pub struct PrometheusClient {
@@ -83,6 +83,7 @@ impl Subject for PrometheusClient {
                 buffer.contains(user)
             }),
             means: "`encoding::text::encode` into a reused string",
+            text: Text::Snapshot,
             shared: true,
         })
     }

@@ -2,11 +2,12 @@
 
 use std::hint::black_box;
 
+use tachograph_core::exposition::{TextFormat, TextPage};
 use tachograph_core::instrument::{Counter, Gauge, Histogram};
 use tachograph_core::registry::{Descriptor, Registry};
 
 use super::{
-    LABELS, Operation, QUANTILES, Role, SeriesSet, Site, Subject, Worker, each_user, each_value, in_turn, repeat,
+    LABELS, Operation, QUANTILES, Role, SeriesSet, Site, Subject, Text, Worker, each_user, each_value, in_turn, repeat,
 };
 use crate::values::MS;
 
@@ -142,6 +143,7 @@ impl Subject for Tachograph {
         let family = registry.counter(&descriptor).expect("a valid descriptor");
         let mut collector = registry.collector();
         let mut second = registry.collector();
+        let mut out = Vec::new();
         Some(SeriesSet {
             touch: Box::new(move || {
                 each_user(count, |user| family.with(&[("user", user)]).expect("its label").inc());
@@ -151,6 +153,7 @@ impl Subject for Tachograph {
             }),
             holds: Box::new(move |user| second.collect(0).counter("many", &[("user", user)]).is_some()),
             means: "`Collector::collect`, which reuses its buffers",
+            text: Text::Own(Box::new(move || text(&registry, &mut out))),
             shared: true,
         })
     }
@@ -197,4 +200,16 @@ fn requests() -> [Request; 8] {
         Request { route: Route::Items, outcome: Outcome::Ok },
         Request { route: Route::Health, outcome: Outcome::Failed },
     ]
+}
+
+/// Piece by piece, as the server does.
+fn text(registry: &Registry, out: &mut Vec<u8>) {
+    const PIECE_BYTES: usize = 64 * 1024;
+    let mut page = TextPage::new(registry, TextFormat::OpenMetrics, 0);
+    let mut has_more = true;
+    while has_more {
+        out.clear();
+        has_more = page.write(out, PIECE_BYTES);
+        black_box(&out);
+    }
 }

@@ -124,6 +124,10 @@ impl Shared {
         &self.owner.descriptor
     }
 
+    pub(super) fn shared_descriptor(&self) -> &Arc<Descriptor> {
+        &self.owner.descriptor
+    }
+
     pub(super) fn empty_snapshot(&self) -> FamilySnapshot {
         FamilySnapshot { kind: self.kind(), descriptor: Arc::clone(&self.owner.descriptor), series: Vec::new() }
     }
@@ -243,8 +247,8 @@ impl Shared {
     // ---- reading
 
     pub(super) fn read_into(&self, reading: &mut Reading, places: &mut Places, family: &mut FamilySnapshot) {
-        let made = self.count.load(Ordering::Acquire) as usize;
-        let overflow = self.has_overflowed.load(Ordering::Relaxed).then_some(&self.overflow);
+        let (made, has_overflowed) = self.count();
+        let overflow = has_overflowed.then_some(&self.overflow);
         let count = made + usize::from(overflow.is_some());
         if places.0.len() != count {
             self.list(made, count, places, family);
@@ -254,6 +258,24 @@ impl Shared {
             read_into(&series.handle, reading, &mut family.series[*place as usize].value);
         }
         reading.bytes += (self.series.bytes() + self.index.bytes() + size_of::<Self>()) as u64;
+    }
+
+    /// Series made until now, and whether there is one of what there was no room for.
+    pub(super) fn count(&self) -> (usize, bool) {
+        (self.count.load(Ordering::Acquire) as usize, self.has_overflowed.load(Ordering::Relaxed))
+    }
+
+    /// Reads the series of a number, in the order in which they were made; the overflow series if there is no
+    /// number. Returns its labels.
+    pub(super) fn read_one(
+        &self,
+        number: Option<usize>,
+        reading: &mut Reading,
+        value: &mut Value,
+    ) -> Option<&LabelValues> {
+        let series = number.map_or(Some(&self.overflow), |number| self.series(number))?;
+        read_into(&series.handle, reading, value);
+        Some(&series.labels)
     }
 
     /// Lists by their labels the `made` series and, to make `count`, the overflow series.

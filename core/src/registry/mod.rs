@@ -9,6 +9,7 @@ mod descriptor;
 mod family;
 mod index;
 mod self_metrics;
+mod walk;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -18,6 +19,7 @@ pub use defaults::{DefaultMetrics, SourceInstruments};
 pub use descriptor::{Aggregation, Descriptor, Kind, RegisterError};
 pub use family::{CounterFamily, Family, GaugeFamily, HistogramFamily, LabelError, OVERFLOW, TypedFamily};
 pub use self_metrics::SelfMetrics;
+pub use walk::{Walk, Walked};
 
 use crate::instrument::{Counter, Gauge, Histogram};
 use crate::label::LabelSet;
@@ -129,6 +131,11 @@ impl Registry {
     /// What takes snapshots into the same memory.
     pub fn collector(&self) -> Collector {
         Collector::new(self)
+    }
+
+    /// Reads one series after another, without a snapshot of all; `at` is now in Unix milliseconds.
+    pub fn walk(&self, at: u64) -> Walk {
+        Walk::new(self, at)
     }
 
     /// Values refused because they were not finite.

@@ -9,6 +9,7 @@ mod default_metrics;
 mod distribution;
 mod drops;
 mod error_codes;
+mod exposition;
 mod frame;
 #[cfg(not(target_arch = "wasm32"))]
 mod frame_bytes;

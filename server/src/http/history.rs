@@ -3,28 +3,23 @@
 use std::fmt::Write as _;
 use std::io;
 
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
 use serde::Serialize;
 use tachograph_core::registry::Kind;
 use tachograph_core::snapshot::{HistogramSnapshot, Value};
 use tachograph_core::wire::frame::{Decoder, SeriesEntry, State as Frame};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use super::pieces::{PIECE_BYTES, Pieces, pieces};
 use crate::app::App;
 use crate::clock::unix_seconds;
 use crate::error::ApiError;
-use crate::hub::{WRITE_MAX, parse_span};
+use crate::hub::parse_span;
 
-/// Bytes of rows that are sent at once, and pieces of them that wait to be sent.
-pub(super) const PIECE_BYTES: usize = 64 * 1024;
-pub(super) const PIECES_WAITING: usize = 2;
 /// Frames that are taken from the past at once.
 pub(super) const FRAMES_AT_ONCE: usize = 64;
 /// Metrics that can be asked for at once.
@@ -96,23 +91,16 @@ pub(super) async fn history(
     let begin = Begin::find(&app, &query).ok_or(ApiError::NotYet)?;
     let permit = app.history_readers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
     let content_type = if query.is_csv { "text/csv; charset=utf-8" } else { "application/json" };
-    let (pieces, waiting) = mpsc::channel(PIECES_WAITING);
+    let (pieces, body) = pieces();
     spawn_blocking(move || {
         let _permit = permit;
         let mut out = Out { pieces, held: String::new() };
-        if let Err(error) = write(&app, &query, &begin, &mut out) {
+        if let Err(error) = write(&app, &query, &begin, &mut out).and_then(|()| out.end()) {
             tracing::debug!(%error, "a table of the past was not written to its end");
-            // The answer is cut off, so that nobody takes it for all there is.
-            let _gone = out.send(Err(error));
         }
     });
     let head = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")];
-    Ok((head, streamed(waiting)).into_response())
-}
-
-/// A body of the pieces that come.
-pub(super) fn streamed(waiting: mpsc::Receiver<io::Result<Bytes>>) -> Body {
-    Body::from_stream(stream::unfold(waiting, |mut waiting| async move { Some((waiting.recv().await?, waiting)) }))
+    Ok((head, body).into_response())
 }
 
 /// A frame that is to come is not there any more.
@@ -122,7 +110,7 @@ pub(super) fn let_go() -> io::Error {
 
 /// Text that goes out piece by piece, no faster than it is read.
 struct Out {
-    pieces: mpsc::Sender<io::Result<Bytes>>,
+    pieces: Pieces,
     held: String,
 }
 
@@ -132,13 +120,11 @@ impl Out {
             return Ok(());
         }
         let piece = std::mem::take(&mut self.held);
-        self.send(Ok(piece.into()))
+        Handle::current().block_on(self.pieces.send(piece.into()))
     }
 
-    /// Waits until it is taken; whoever takes nothing for long must not keep the place of others.
-    fn send(&self, piece: io::Result<Bytes>) -> io::Result<()> {
-        let sent = self.pieces.send_timeout(piece, WRITE_MAX);
-        Handle::current().block_on(sent).map_err(|_| io::Error::other("it is not read any more"))
+    fn end(self) -> io::Result<()> {
+        Handle::current().block_on(self.pieces.end())
     }
 
     fn push(&mut self, text: &str) {

@@ -1,8 +1,10 @@
 //! The addresses of a server.
 
 mod api;
+mod exposition;
 mod history;
 mod page;
+mod pieces;
 mod recording;
 mod stream;
 
@@ -31,6 +33,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/ws/live-listener", any(live_listener))
         .route("/ws/stream", any(viewer))
+        .route("/metrics", get(exposition::metrics))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
         .route("/api/v1/snapshot", get(api::snapshot))

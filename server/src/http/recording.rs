@@ -7,13 +7,14 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use tachograph_core::wire::frame::{Hello, Outcome};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::history::{FRAMES_AT_ONCE, PIECE_BYTES, PIECES_WAITING, let_go, streamed};
+use super::history::{FRAMES_AT_ONCE, let_go};
+use super::pieces::{PIECE_BYTES, Pieces, pieces};
 use crate::app::App;
 use crate::clock::utc_compact;
 use crate::error::ApiError;
-use crate::hub::{WINDOW_ALL, WRITE_MAX, parse_window};
+use crate::hub::{WINDOW_ALL, parse_window};
 
 /// The past, or so much of it, up to the newest frame.
 pub(super) async fn recording(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
@@ -26,15 +27,13 @@ pub(super) async fn recording(State(app): State<App>, RawQuery(query): RawQuery)
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    let (pieces, waiting) = mpsc::channel(PIECES_WAITING);
+    let (pieces, body) = pieces();
     tokio::spawn(async move {
-        if let Err(error) = write_with(permit, &app, begin, &pieces).await {
+        if let Err(error) = write_with(permit, &app, begin, pieces).await {
             tracing::debug!(%error, "a recording was not written to its end");
-            // The answer is cut off, so that nobody takes it for all there is.
-            let _gone = pieces.send(Err(error)).await;
         }
     });
-    Ok((head, streamed(waiting)).into_response())
+    Ok((head, body).into_response())
 }
 
 fn parse(query: &str) -> Result<u32, ApiError> {
@@ -78,17 +77,15 @@ impl Begin {
     }
 }
 
-type Pieces = mpsc::Sender<io::Result<Bytes>>;
-
 /// Writes it for as long as the server runs; the place is free then, even where nobody takes the end.
-async fn write_with(_permit: OwnedSemaphorePermit, app: &App, begin: Begin, pieces: &Pieces) -> io::Result<()> {
+async fn write_with(_permit: OwnedSemaphorePermit, app: &App, begin: Begin, pieces: Pieces) -> io::Result<()> {
     tokio::select! {
         written = write(app, begin, pieces) => written,
         () = app.shutdown.cancelled() => Err(io::Error::other("the server is shutting down")),
     }
 }
 
-async fn write(app: &App, begin: Begin, pieces: &Pieces) -> io::Result<()> {
+async fn write(app: &App, begin: Begin, pieces: Pieces) -> io::Result<()> {
     let Begin { head, mut next, until, .. } = begin;
     let mut piece = BytesMut::new();
     head.iter().for_each(|part| piece.put_slice(part));
@@ -99,11 +96,12 @@ async fn write(app: &App, begin: Begin, pieces: &Pieces) -> io::Result<()> {
             piece.put_slice(frame);
             keyframe.iter().for_each(|keyframe| piece.put_slice(keyframe));
             if piece.len() >= PIECE_BYTES {
-                send(piece.split().freeze(), pieces).await?;
+                pieces.send(piece.split().freeze()).await?;
             }
         }
     }
-    send(piece.freeze(), pieces).await
+    pieces.send(piece.freeze()).await?;
+    pieces.end().await
 }
 
 /// Some of the frames, each with its keyframe; None where the next one was let go.
@@ -115,12 +113,6 @@ fn frames(app: &App, next: u64, until: u64) -> Option<Vec<(Bytes, Option<Bytes>)
         let frames: Vec<_> = frames.map(|entry| (entry.frame.clone(), entry.keyframe.clone())).collect();
         (!frames.is_empty()).then_some(frames)
     })
-}
-
-/// Waits until it is taken; whoever takes nothing for long must not keep the place of others.
-async fn send(piece: Bytes, pieces: &Pieces) -> io::Result<()> {
-    let sent = pieces.send_timeout(Ok(piece), WRITE_MAX).await;
-    sent.map_err(|_| io::Error::other("it is not read any more"))
 }
 
 #[cfg(test)]

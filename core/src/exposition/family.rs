@@ -1,0 +1,174 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::TextFormat;
+use super::names::{BOUND, base_of, joined, suffix_of, unit_in_name};
+use super::number::{bound_text, put_float, put_whole};
+use crate::label::LabelValues;
+use crate::registry::{Descriptor, Kind};
+use crate::snapshot::{HistogramSnapshot, Value};
+
+/// A family as it is written: what all its lines have in common is made once.
+#[derive(Debug)]
+pub(super) struct FamilyText {
+    /// Of a histogram: that of its buckets, up to the bound.
+    lead: Lead,
+    sum: Lead,
+    count: Lead,
+    bounds: Vec<String>,
+    /// A series' line up to its bound.
+    line: Vec<u8>,
+}
+
+/// What stands before a sample's figure: its name and its labels.
+#[derive(Debug)]
+struct Lead {
+    /// What stands before each label's value; without labels, before the figure.
+    pieces: Vec<String>,
+    end: &'static str,
+}
+
+impl Lead {
+    /// With `le` as the last label, if there is one, whose value is still to come.
+    fn new(name: &str, labels: &[String], has_bound: bool) -> Self {
+        let before = |place: usize| if place == 0 { [name, "{"] } else { ["\"", ","] }.concat();
+        let piece = |(place, label): (usize, &str)| [&before(place), label, "=\""].concat();
+        let names = labels.iter().map(String::as_str).chain(has_bound.then_some(BOUND));
+        let mut pieces: Vec<String> = names.enumerate().map(piece).collect();
+        if pieces.is_empty() {
+            pieces.push(joined(name, " "));
+        }
+        Self { pieces, end: if labels.is_empty() || has_bound { "" } else { "\"} " } }
+    }
+
+    fn put(&self, labels: &LabelValues, out: &mut Vec<u8>) {
+        let mut values = labels.iter();
+        for piece in &self.pieces {
+            out.extend_from_slice(piece.as_bytes());
+            if let Some(value) = values.next() {
+                put_escaped(value, true, out);
+            }
+        }
+        out.extend_from_slice(self.end.as_bytes());
+    }
+}
+
+impl FamilyText {
+    /// Writes what stands above the family's lines.
+    pub(super) fn begin(kind: Kind, descriptor: &Descriptor, format: TextFormat, out: &mut Vec<u8>) -> Self {
+        let (base, labels) = (base_of(kind, descriptor.name()), descriptor.label_names());
+        let name = joined(base, suffix_of(kind));
+        put_head(kind, descriptor, if format == TextFormat::OpenMetrics { base } else { &name }, format, out);
+        let is_histogram = kind == Kind::Histogram;
+        let lead = if is_histogram { joined(base, "_bucket") } else { name };
+        Self {
+            lead: Lead::new(&lead, labels, is_histogram),
+            sum: Lead::new(&joined(base, "_sum"), labels, false),
+            count: Lead::new(&joined(base, "_count"), labels, false),
+            bounds: descriptor.bucket_bounds().iter().map(|bound| bound_text(*bound)).collect(),
+            line: Vec::new(),
+        }
+    }
+
+    pub(super) fn write(&mut self, labels: &LabelValues, value: &Value, out: &mut Vec<u8>) {
+        match value {
+            Value::Counter(total) => {
+                self.lead.put(labels, out);
+                put_whole(*total, out);
+                out.push(b'\n');
+            }
+            Value::Gauge(gauge) => {
+                self.lead.put(labels, out);
+                put_float(gauge.value(), out);
+                out.push(b'\n');
+            }
+            Value::Histogram(histogram) => self.write_histogram(labels, histogram, out),
+        }
+    }
+
+    fn write_histogram(&mut self, labels: &LabelValues, histogram: &HistogramSnapshot, out: &mut Vec<u8>) {
+        self.line.clear();
+        self.lead.put(labels, &mut self.line);
+        let mut bucket = |bound: &str, count: u64| {
+            for part in [&self.line, bound.as_bytes(), b"\"} "] {
+                out.extend_from_slice(part);
+            }
+            put_whole(count, out);
+            out.push(b'\n');
+        };
+        let mut below = 0_u64;
+        for (bound, held) in self.bounds.iter().zip(histogram.buckets()) {
+            below = below.saturating_add(*held);
+            bucket(bound, below);
+        }
+        if self.bounds.is_empty() {
+            each_octave(histogram, |bound, below| bucket(&bound_text(bound), below));
+        }
+        let count = histogram.count();
+        bucket("+Inf", count);
+        self.sum.put(labels, out);
+        put_float(histogram.sum(), out);
+        out.push(b'\n');
+        self.count.put(labels, out);
+        put_whole(count, out);
+        out.push(b'\n');
+    }
+}
+
+/// The powers of two with values right below them, each with how many values are at most that; before them
+/// zero, if some values are not above it.
+fn each_octave(histogram: &HistogramSnapshot, mut take: impl FnMut(f64, u64)) {
+    let negative = histogram.negative().iter().map(|(_, count)| *count);
+    let mut below = negative.fold(histogram.zero(), u64::saturating_add);
+    if below > 0 {
+        take(0.0, below);
+    }
+    let scale = histogram.scale();
+    for octave in histogram.positive().chunk_by(|(one, _), (next, _)| one >> scale == next >> scale) {
+        below = octave.iter().fold(below, |below, (_, count)| below.saturating_add(*count));
+        if let Some((index, _)) = octave.first() {
+            take(histogram.lower_bound(((index >> scale) + 1) << scale), below);
+        }
+    }
+}
+
+fn put_head(kind: Kind, descriptor: &Descriptor, name: &str, format: TextFormat, out: &mut Vec<u8>) {
+    let is_open_metrics = format == TextFormat::OpenMetrics;
+    let mut put = |word: &str, text: &str| {
+        for part in ["# ", word, " ", name, " "] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        put_escaped(text, is_open_metrics, out);
+        out.push(b'\n');
+    };
+    if !descriptor.help_text().is_empty() {
+        put("HELP", descriptor.help_text());
+    }
+    put(
+        "TYPE",
+        match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        },
+    );
+    if let Some(unit) = unit_in_name(name, descriptor.unit_name()).filter(|_| is_open_metrics) {
+        put("UNIT", unit);
+    }
+}
+
+/// A backslash, a line feed and, in quotes, a quote are written with a backslash.
+fn put_escaped(text: &str, is_quoted: bool, out: &mut Vec<u8>) {
+    let is_special = |byte: &u8| matches!(byte, b'\\' | b'\n') || (*byte == b'"' && is_quoted);
+    let mut rest = text.as_bytes();
+    while let Some(place) = rest.iter().position(is_special) {
+        out.extend_from_slice(&rest[..place]);
+        out.extend_from_slice(match rest[place] {
+            b'\n' => b"\\n",
+            b'"' => b"\\\"",
+            _ => b"\\\\",
+        });
+        rest = &rest[place + 1..];
+    }
+    out.extend_from_slice(rest);
+}

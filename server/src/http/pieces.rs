@@ -1,0 +1,89 @@
+//! Long answers: piece by piece, no faster than they are read.
+
+use std::io;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+use crate::hub::WRITE_MAX;
+
+/// Bytes that are sent at once, and pieces of them that wait to be sent.
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
+const PIECES_WAITING: usize = 2;
+
+/// Where the pieces of an answer go. An answer whose pieces were not [ended](Self::end) is cut off, so that
+/// nobody takes it for all there is.
+#[derive(Debug)]
+pub(super) struct Pieces(mpsc::Sender<Piece>);
+
+#[derive(Debug)]
+enum Piece {
+    More(Bytes),
+    End,
+}
+
+/// An answer's pieces, and the body that they become.
+pub(super) fn pieces() -> (Pieces, Body) {
+    let (sender, waiting) = mpsc::channel(PIECES_WAITING);
+    (Pieces(sender), Body::from_stream(stream::unfold(Some(waiting), next)))
+}
+
+type Waiting = mpsc::Receiver<Piece>;
+
+async fn next(waiting: Option<Waiting>) -> Option<(io::Result<Bytes>, Option<Waiting>)> {
+    let mut waiting = waiting?;
+    match waiting.recv().await {
+        Some(Piece::More(piece)) => Some((Ok(piece), Some(waiting))),
+        Some(Piece::End) => None,
+        None => Some((Err(io::Error::other("the answer was not written to its end")), None)),
+    }
+}
+
+impl Pieces {
+    /// Waits until there is room for it; whoever takes nothing for long must not keep the place of others.
+    pub(super) async fn send(&self, piece: Bytes) -> io::Result<()> {
+        self.put(Piece::More(piece)).await
+    }
+
+    /// All was sent.
+    pub(super) async fn end(self) -> io::Result<()> {
+        self.put(Piece::End).await
+    }
+
+    async fn put(&self, piece: Piece) -> io::Result<()> {
+        let sent = self.0.send_timeout(piece, WRITE_MAX).await;
+        sent.map_err(|_| io::Error::other("it is not read any more"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_is_whole_or_cut_off() {
+        let (whole, body) = pieces();
+        whole.send("a".into()).await.unwrap();
+        whole.end().await.unwrap();
+        assert_eq!(to_bytes(body, 10).await.unwrap(), "a");
+        let (broken, body) = pieces();
+        broken.send("a".into()).await.unwrap();
+        drop(broken);
+        assert!(to_bytes(body, 10).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_for_long_is_told_later_that_it_was_cut_off() {
+        let (unread, body) = pieces();
+        for _ in 0..PIECES_WAITING {
+            unread.send("a".into()).await.unwrap();
+        }
+        assert!(unread.send("a".into()).await.is_err());
+        drop(unread);
+        assert!(to_bytes(body, 10).await.is_err());
+    }
+}

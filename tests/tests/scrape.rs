@@ -1,0 +1,273 @@
+//! Whoever reads the metrics as text gets what the registry says: the parsers of another language,
+//! Prometheus, VictoriaMetrics.
+#![allow(clippy::panic, reason = "a test fails by it")]
+
+use std::io::Write;
+use std::net::TcpListener as Listener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tachograph::provider::{Providers, Vad};
+use tachograph::{App, Options, serve};
+use tachograph_core::registry::{Descriptor, Registry};
+use tachograph_core::snapshot::RegistrySnapshot;
+use tachograph_tests::Failure;
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+const STARTED_WITHIN: Duration = Duration::from_secs(30);
+/// What a client could send so that it comes up in a page.
+const HOSTILE: [&str; 8] =
+    ["\"} 1\n# EOF\nforged 2", "\\", "\\n", "\\\"", "{}", "\u{1f600} ä", " # {a=\"b\"} 1", "\t\r\u{7f}"];
+
+/// A server whose figures stand still, and its address.
+async fn serving() -> Result<(App, String), Failure> {
+    let app = App::new(Options::default(), Providers::only(Vad::default()))?;
+    fill(&app.registry)?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?.to_string();
+    tokio::spawn(serve(listener, app.clone()));
+    Ok((app, address))
+}
+
+/// Families of each kind, whose names begin with `test`.
+fn fill(registry: &Registry) -> Result<(), Failure> {
+    let seen = registry.counter(&Descriptor::new("test_seen", "A \"help\" \\ text\nof two lines").label("by"))?;
+    for (number, by) in (1_u64..).zip(HOSTILE) {
+        seen.with(&[("by", by)])?.add(number * 1_000_000_007);
+    }
+    seen.with(&[("by", "")])?.add(u64::from(u32::MAX) * 4_096);
+    let level = registry.gauge(&Descriptor::new("test_level_bytes", "A level").unit("bytes").label("of"))?;
+    for (of, figure) in [("third", 1.0 / 3.0), ("large", 1.5e300), ("small", -2.5e-7), ("zero", 0.0)] {
+        level.with(&[("of", of)])?.set(figure);
+    }
+    let bounds = [0.001, 0.25, 1.0, 10.0, 1e6];
+    let times = registry.histogram(&Descriptor::new("test_time_seconds", "Times").unit("s").bounds(&bounds))?;
+    let sizes = registry.histogram(&Descriptor::new("test_size", "Sizes, without bounds").label("of"))?;
+    for number in 0..1_000 {
+        times.with(&[])?.record(f64::from(number) * 0.37);
+        sizes.with(&[("of", HOSTILE[0])])?.record(f64::from(number * number));
+    }
+    Ok(())
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A program of those that scrape.
+fn scraper(name: &str) -> Command {
+    Command::new(root().join(".tools/scrapers/usr/bin").join(name))
+}
+
+async fn get(url: String, accept: &'static str) -> Result<String, Failure> {
+    spawn_blocking(move || {
+        let mut answer = ureq::get(url).header("accept", accept).call()?;
+        Ok(answer.body_mut().read_to_string()?)
+    })
+    .await?
+}
+
+/// What prometheus_client's parser of this name makes of a page.
+fn parsed(page: &str, parser: &str) -> Result<Vec<Value>, Failure> {
+    let python = root().join(".tools/python/bin/python");
+    let mut child = Command::new(&python)
+        .arg(root().join("tests/scrape/parse.py"))
+        .arg(parser)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{}: {error}; run scripts/test-tools.sh", python.display()))?;
+    child.stdin.take().ok_or("no input")?.write_all(page.as_bytes())?;
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        return Err(format!("the parser refused the page:\n{page}").into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Each sample of the test's own families that a registry has: its name, its label, its figure.
+fn expected(snapshot: &RegistrySnapshot) -> Vec<(String, String, f64)> {
+    let mut samples = Vec::new();
+    for (family, series) in snapshot.all_series().filter(|(family, _)| family.name().starts_with("test")) {
+        let label = family.labels(series).next().map(|(_, value)| value.to_owned()).unwrap_or_default();
+        let mut add = |suffix: &str, figure: f64| {
+            samples.push(([family.name(), suffix].concat(), label.clone(), figure));
+        };
+        let value = &series.value;
+        value.counter().into_iter().for_each(|total| add("_total", total as f64));
+        value.gauge().into_iter().for_each(|figure| add("", figure));
+        if let Some(histogram) = value.histogram() {
+            add("_sum", histogram.sum());
+            add("_count", histogram.count() as f64);
+        }
+    }
+    samples
+}
+
+#[tokio::test]
+async fn parsers_of_another_language_read_every_page() -> Result<(), Failure> {
+    let (app, address) = serving().await?;
+    for (accept, parser) in [("application/openmetrics-text", "openmetrics"), ("text/plain", "prometheus")] {
+        let page = get(format!("http://{address}/metrics"), accept).await?;
+        let families = parsed(&page, parser)?;
+        let samples: Vec<&Value> = families.iter().flat_map(|family| family["samples"].as_array()).flatten().collect();
+        for (name, label, figure) in expected(&app.registry.snapshot()) {
+            let is_it = |sample: &&&Value| {
+                let labels = sample[1].as_object();
+                let held = labels.and_then(|labels| labels.values().next()).and_then(Value::as_str).unwrap_or_default();
+                sample[0] == *name && held == label
+            };
+            let read = samples.iter().find(is_it).ok_or_else(|| format!("no {name} of {label:?} by {parser}"))?;
+            assert_eq!(read[2].as_f64(), Some(figure), "{name} of {label:?} by {parser}");
+        }
+        assert_buckets(&samples);
+        let help = families.iter().find(|family| family["name"] == "test_seen").map(|family| &family["help"]);
+        assert_eq!(help.and_then(Value::as_str), Some("A \"help\" \\ text\nof two lines"), "{parser}");
+    }
+    Ok(())
+}
+
+/// 1,000 values, 0.37 apart.
+fn assert_buckets(samples: &[&Value]) {
+    let count = |le: &str| {
+        let is_it = |sample: &&&Value| sample[0] == "test_time_seconds_bucket" && sample[1]["le"] == le;
+        samples.iter().find(is_it).and_then(|sample| sample[2].as_f64())
+    };
+    let counts = ["0.001", "0.25", "1.0", "10.0", "1e+06", "+Inf"].map(count);
+    assert_eq!(counts, [1.0, 1.0, 3.0, 28.0, 1_000.0, 1_000.0].map(Some));
+}
+
+/// What `promtool check metrics` finds, but for two names that the live-listener protocol has given.
+#[tokio::test]
+async fn promtool_finds_nothing_wrong() -> Result<(), Failure> {
+    const GIVEN: [&str; 2] = ["inference_time_ms", "processing_time_ms"];
+    let (app, address) = serving().await?;
+    let source = app.metrics.defaults.source("mic")?;
+    source.inference_time_ms.record(12.5);
+    source.processing_time_ms.record(20.5);
+    let page = get(format!("http://{address}/metrics"), "text/plain").await?;
+    let mut child = scraper("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("promtool: {error}; run scripts/test-tools.sh"))?;
+    child.stdin.take().ok_or("no input")?.write_all(page.as_bytes())?;
+    let output = child.wait_with_output()?;
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    let is_given = |line: &&str| GIVEN.iter().any(|name| line.starts_with(name)) && line.contains("abbreviated units");
+    let wrong: Vec<&str> = told.lines().filter(|line| !is_given(line)).collect();
+    assert!(wrong.is_empty() && told.lines().count() == GIVEN.len(), "{told}");
+    Ok(())
+}
+
+/// A program that scrapes the server; it ends with the value.
+struct Scraper {
+    child: Child,
+    url: String,
+    folder: PathBuf,
+}
+
+impl Scraper {
+    /// Starts a program, whose arguments are made of its own address, its settings' file and its folder.
+    fn start(program: &str, target: &str, arguments: fn(&str, &str, &str) -> Vec<String>) -> Result<Self, Failure> {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!(
+            "{program}-{}-{}",
+            std::process::id(),
+            target.len()
+        ));
+        std::fs::create_dir_all(&folder)?;
+        let settings = folder.join("scrape.yml");
+        std::fs::write(
+            &settings,
+            format!(
+                "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: tachograph\n  static_configs:\n  - \
+                 targets: [\"{target}\"]\n"
+            ),
+        )?;
+        let address = Listener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let child = scraper(program)
+            .args(arguments(&address, &settings.to_string_lossy(), &folder.join("data").to_string_lossy()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("{program}: {error}; run scripts/test-tools.sh"))?;
+        Ok(Self { child, url: format!("http://{address}"), folder })
+    }
+
+    /// What it holds of a name: each series' label and its figure.
+    async fn query(&self, name: &str) -> Result<Vec<(String, f64)>, Failure> {
+        let answer = get(format!("{}/api/v1/query?query={name}", self.url), "application/json").await?;
+        let answer: Value = serde_json::from_str(&answer)?;
+        let series = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+        let read = |series: &Value| {
+            let labels = series["metric"].as_object()?;
+            let is_own = |name: &str| !["__name__", "instance", "job"].contains(&name);
+            let label = labels.iter().find(|(name, _)| is_own(name)).and_then(|(_, value)| value.as_str());
+            Some((label.unwrap_or_default().to_owned(), series["value"][1].as_str()?.parse().ok()?))
+        };
+        Ok(series.iter().filter_map(read).collect())
+    }
+
+    /// Waits until it has scraped.
+    async fn scraped(&self, name: &str) -> Result<(), Failure> {
+        let began = Instant::now();
+        while self.query(name).await.unwrap_or_default().is_empty() {
+            if began.elapsed() > STARTED_WITHIN {
+                return Err(format!("{} holds nothing of {name}", self.url).into());
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+
+    /// To as many digits as it keeps: off by at most this share of a figure.
+    async fn assert_holds(&self, snapshot: &RegistrySnapshot, off: f64) -> Result<(), Failure> {
+        let samples = expected(snapshot);
+        for (name, label, figure) in &samples {
+            let held = self.query(name).await?;
+            let series = held.iter().find(|(held, _)| held == label);
+            let is_same = series.is_some_and(|(_, held)| (held - figure).abs() <= figure.abs() * off);
+            assert!(is_same, "{name} of {label:?}, {figure}, by {}: {held:?}", self.url);
+        }
+        assert!(samples.len() > HOSTILE.len() + 4);
+        Ok(())
+    }
+}
+
+impl Drop for Scraper {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _ended_already = self.child.wait();
+        let _gone_already = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[tokio::test]
+async fn prometheus_holds_what_the_registry_says() -> Result<(), Failure> {
+    let (app, address) = serving().await?;
+    let prometheus = Scraper::start("prometheus", &address, |own, settings, data| {
+        let storage = format!("--storage.tsdb.path={data}");
+        vec![format!("--config.file={settings}"), storage, format!("--web.listen-address={own}")]
+    })?;
+    prometheus.scraped("test_level_bytes").await?;
+    prometheus.assert_holds(&app.registry.snapshot(), 0.0).await
+}
+
+#[tokio::test]
+async fn victoria_metrics_holds_what_the_registry_says() -> Result<(), Failure> {
+    let (app, address) = serving().await?;
+    let victoria = Scraper::start("victoria-metrics", &address, |own, settings, data| {
+        let (own, data) = (format!("-httpListenAddr={own}"), format!("-storageDataPath={data}"));
+        vec![format!("-promscrape.config={settings}"), own, data, "-search.latencyOffset=0s".into()]
+    })?;
+    victoria.scraped("test_level_bytes").await?;
+    // It keeps a float as a decimal number.
+    victoria.assert_holds(&app.registry.snapshot(), 1e-11).await
+}
