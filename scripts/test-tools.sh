@@ -29,7 +29,7 @@ if ! [ -x "$TOOLS/scrapers/usr/bin/prometheus" ] || ! [ -x "$TOOLS/scrapers/usr/
 fi
 
 version=$(tool_version prometheus-client)
-if ! "$TOOLS/python/bin/pip" show prometheus-client 2>/dev/null | grep -qx "Version: $version"; then
+if ! compgen -G "$TOOLS/python/lib/python3*/site-packages/prometheus_client-$version.dist-info" >/dev/null; then
   say "prometheus-client $version, whose parsers read the metrics (a few seconds)"
   python3 -m venv "$TOOLS/python" >/dev/null 2>&1 || { apt_install python3-venv; python3 -m venv "$TOOLS/python"; }
   quietly prometheus-client "$TOOLS/python/bin/pip" install --quiet "prometheus-client==$version"

@@ -24,8 +24,8 @@ const PROGRESS_MS: f64 = 150.0;
 const CATCHING_UP_FRAMES: u64 = 5;
 /// How often the page is painted then, in milliseconds.
 const CATCHING_UP_MS: f64 = 300.0;
-/// How long nothing comes once the past is there, in milliseconds.
-const QUIET_MS: f64 = 25.0;
+/// Drawings of the screen without anything new, once the past is there.
+const QUIET_DRAWINGS: u32 = 2;
 /// Where the board is kept.
 pub(super) const BOARD_KEY: &str = "tachograph.board";
 
@@ -36,8 +36,8 @@ pub struct Painter {
     pub(super) held: Rc<RefCell<Held>>,
     is_asked: Rc<Cell<bool>>,
     is_working: Rc<Cell<bool>>,
-    /// When something was new last.
-    news_ms: Rc<Cell<f64>>,
+    /// Drawings of the screen that were passed over since something was new.
+    quiet: Rc<Cell<u32>>,
 }
 
 /// What is painted on, and what the reader does with it.
@@ -80,14 +80,13 @@ impl Painter {
         let eye = Eye { zone_minutes: canvas::zone_minutes(), ..Eye::default() };
         let board = Board::read(&Query::parse(&canvas::kept(BOARD_KEY)));
         let held = Rc::new(RefCell::new(Held { eye, board, ..Held::default() }));
-        let painter =
-            Self { signals, held, is_asked: Rc::default(), is_working: Rc::default(), news_ms: Rc::default() };
+        let painter = Self { signals, held, is_asked: Rc::default(), is_working: Rc::default(), quiet: Rc::default() };
         let is_begun = Cell::new(false);
         signals.on_change(move || {
             if !is_begun.replace(true) {
                 listen(signals, painter.clone());
             }
-            painter.news_ms.set(now_ms());
+            painter.quiet.set(0);
             painter.watch();
             painter.ask();
         });
@@ -165,7 +164,9 @@ impl Painter {
         let Some(painted) = &held.painted else { return false };
         let frames = self.signals.with_desk(|desk| desk.shown().store().frames());
         let is_much = painted.frames > 0 && frames > painted.frames + CATCHING_UP_FRAMES;
-        is_much && now - held.painted_ms < CATCHING_UP_MS && now - self.news_ms.get() < QUIET_MS
+        let quiet = self.quiet.get() + 1;
+        self.quiet.set(quiet);
+        is_much && now - held.painted_ms < CATCHING_UP_MS && quiet <= QUIET_DRAWINGS
     }
 
     /// Goes on with the past of what is looked at; it is painted when it is done, and now and then before.
