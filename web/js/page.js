@@ -125,10 +125,11 @@ const ADDRESS_MS = 400;
 let wanted;
 let timer;
 
-function writeAddress(isStep) {
+// Not over an address that somebody else has changed since, which is still to be followed.
+function writeAddress(isStep, before) {
   clearTimeout(timer);
   timer = undefined;
-  if (location.hash === wanted) return;
+  if (location.hash === wanted || (!isStep && location.hash !== before)) return;
   try {
     history[isStep ? "pushState" : "replaceState"](null, "", wanted);
   } catch {}
@@ -140,7 +141,7 @@ export function showAddress(fragment, isStep) {
   if (isStep) {
     writeAddress(true);
     scrollTo(0, 0);
-  } else timer ??= setTimeout(writeAddress, ADDRESS_MS, false);
+  } else timer ??= setTimeout(writeAddress, ADDRESS_MS, false, location.hash);
 }
 
 export function setTheme(theme) {
