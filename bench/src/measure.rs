@@ -178,7 +178,6 @@ fn check(families: &mut [Option<SeriesSet>], entries: &[Entry]) {
     }
 }
 
-/// Milliseconds.
 /// Milliseconds of one call.
 fn timed(work: &mut Box<dyn FnMut() + Send>, pool: &Pool) -> f64 {
     let mut taken = std::mem::replace(work, Box::new(|| ()));

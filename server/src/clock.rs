@@ -34,6 +34,11 @@ pub(crate) fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
+/// Wall time now, as Unix milliseconds.
+pub(crate) fn unix_millis() -> u64 {
+    (unix_seconds() * 1_000.0).round() as u64
+}
+
 /// Unix seconds as a date and time of UTC that the name of a file can hold, such as 20261125T010203Z.
 pub(crate) fn utc_compact(unix_seconds: u64) -> String {
     let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);

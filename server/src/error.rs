@@ -20,7 +20,7 @@ pub(crate) enum ApiError {
     InvalidQuery(&'static str),
     /// There are as many different subscriptions as there may be.
     TooManySubscriptions,
-    /// As many read the history as may at once.
+    /// As many read a long answer as may at once.
     Busy,
     /// There is no frame yet.
     NotYet,
@@ -59,7 +59,7 @@ impl IntoResponse for ApiError {
                 "too many different filters are in use; ask for all of the stream, or for what others ask for",
             ),
             Self::Busy => {
-                (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many read the history at once; try again in a moment")
+                (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many read this at once; try again in a moment")
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why"),
             Self::NotYet => (StatusCode::SERVICE_UNAVAILABLE, "not_yet", "the first tick is not over; try again"),

@@ -10,19 +10,26 @@ use crate::snapshot::{HistogramSnapshot, Value};
 
 /// A family as it is written: what all its lines have in common is made once.
 #[derive(Debug)]
-pub(super) struct FamilyText {
-    /// Of a histogram: that of its buckets, up to the bound.
-    lead: Lead,
+pub(super) enum FamilyText {
+    /// A line a series.
+    Single(Lead),
+    Histogram(HistogramText),
+}
+
+#[derive(Debug)]
+pub(super) struct HistogramText {
+    /// Of a bucket, up to its bound.
+    bucket: Lead,
     sum: Lead,
     count: Lead,
     bounds: Vec<String>,
-    /// A series' line up to its bound.
+    /// A series' line of a bucket up to its bound.
     line: Vec<u8>,
 }
 
 /// What stands before a sample's figure: its name and its labels.
 #[derive(Debug)]
-struct Lead {
+pub(super) struct Lead {
     /// What stands before each label's value; without labels, before the figure.
     pieces: Vec<String>,
     end: &'static str,
@@ -51,6 +58,12 @@ impl Lead {
         }
         out.extend_from_slice(self.end.as_bytes());
     }
+
+    fn put_line(&self, labels: &LabelValues, out: &mut Vec<u8>, put_figure: impl FnOnce(&mut Vec<u8>)) {
+        self.put(labels, out);
+        put_figure(out);
+        out.push(b'\n');
+    }
 }
 
 impl FamilyText {
@@ -59,36 +72,36 @@ impl FamilyText {
         let (base, labels) = (base_of(kind, descriptor.name()), descriptor.label_names());
         let name = joined(base, suffix_of(kind));
         put_head(kind, descriptor, if format == TextFormat::OpenMetrics { base } else { &name }, format, out);
-        let is_histogram = kind == Kind::Histogram;
-        let lead = if is_histogram { joined(base, "_bucket") } else { name };
-        Self {
-            lead: Lead::new(&lead, labels, is_histogram),
-            sum: Lead::new(&joined(base, "_sum"), labels, false),
-            count: Lead::new(&joined(base, "_count"), labels, false),
-            bounds: descriptor.bucket_bounds().iter().map(|bound| bound_text(*bound)).collect(),
-            line: Vec::new(),
+        let lead = |suffix: &str, has_bound| Lead::new(&joined(base, suffix), labels, has_bound);
+        match kind {
+            Kind::Counter | Kind::Gauge => Self::Single(Lead::new(&name, labels, false)),
+            Kind::Histogram => Self::Histogram(HistogramText {
+                bucket: lead("_bucket", true),
+                sum: lead("_sum", false),
+                count: lead("_count", false),
+                bounds: descriptor.bucket_bounds().iter().map(|bound| bound_text(*bound)).collect(),
+                line: Vec::new(),
+            }),
         }
     }
 
     pub(super) fn write(&mut self, labels: &LabelValues, value: &Value, out: &mut Vec<u8>) {
-        match value {
-            Value::Counter(total) => {
-                self.lead.put(labels, out);
-                put_whole(*total, out);
-                out.push(b'\n');
+        match (self, value) {
+            (Self::Single(lead), Value::Counter(total)) => lead.put_line(labels, out, |out| put_whole(*total, out)),
+            (Self::Single(lead), Value::Gauge(gauge)) => {
+                lead.put_line(labels, out, |out| put_float(gauge.value(), out));
             }
-            Value::Gauge(gauge) => {
-                self.lead.put(labels, out);
-                put_float(gauge.value(), out);
-                out.push(b'\n');
-            }
-            Value::Histogram(histogram) => self.write_histogram(labels, histogram, out),
+            (Self::Histogram(text), Value::Histogram(histogram)) => text.write(labels, histogram, out),
+            // A family's values are all of its kind.
+            _ => {}
         }
     }
+}
 
-    fn write_histogram(&mut self, labels: &LabelValues, histogram: &HistogramSnapshot, out: &mut Vec<u8>) {
+impl HistogramText {
+    fn write(&mut self, labels: &LabelValues, histogram: &HistogramSnapshot, out: &mut Vec<u8>) {
         self.line.clear();
-        self.lead.put(labels, &mut self.line);
+        self.bucket.put(labels, &mut self.line);
         let mut bucket = |bound: &str, count: u64| {
             for part in [&self.line, bound.as_bytes(), b"\"} "] {
                 out.extend_from_slice(part);
@@ -106,12 +119,8 @@ impl FamilyText {
         }
         let count = histogram.count();
         bucket("+Inf", count);
-        self.sum.put(labels, out);
-        put_float(histogram.sum(), out);
-        out.push(b'\n');
-        self.count.put(labels, out);
-        put_whole(count, out);
-        out.push(b'\n');
+        self.sum.put_line(labels, out, |out| put_float(histogram.sum(), out));
+        self.count.put_line(labels, out, |out| put_whole(count, out));
     }
 }
 

@@ -124,10 +124,6 @@ impl Shared {
         &self.owner.descriptor
     }
 
-    pub(super) fn shared_descriptor(&self) -> &Arc<Descriptor> {
-        &self.owner.descriptor
-    }
-
     pub(super) fn empty_snapshot(&self) -> FamilySnapshot {
         FamilySnapshot { kind: self.kind(), descriptor: Arc::clone(&self.owner.descriptor), series: Vec::new() }
     }

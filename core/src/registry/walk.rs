@@ -8,8 +8,10 @@ use crate::instrument::Reading;
 use crate::label::LabelValues;
 use crate::snapshot::Value;
 
-/// Reads one series after another, in memory that does not depend on how many there are: what exporters
-/// write from. Each series is as it is when it is read; a family's come in the order in which they were made.
+/// Reads one series after another: what exporters write from. Each series is as it is when it is read; a
+/// family's come in the order in which they were made.
+///
+/// It holds the list of families, the places of gauges' parts, and one series, however many there are.
 ///
 /// ```
 /// use tachograph_core::registry::{Descriptor, Registry};
@@ -48,7 +50,7 @@ pub struct Walked<'a> {
     /// What its family counts in.
     pub kind: Kind,
     /// Its family.
-    pub descriptor: &'a Arc<Descriptor>,
+    pub descriptor: &'a Descriptor,
     /// Whether it is its family's first.
     pub is_first: bool,
     /// In the order of the descriptor's labels.
@@ -88,7 +90,7 @@ impl Walk {
         *number += 1;
         Some(Walked {
             kind: family.kind(),
-            descriptor: family.shared_descriptor(),
+            descriptor: family.descriptor(),
             is_first: *number == 1,
             labels,
             value: &self.value,

@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use tachograph_core::exposition::{TextFormat, TextPage};
 
-use super::pieces::{PIECE_BYTES, Pieces, pieces};
+use super::pieces::{PIECE_BYTES, Pieces, written};
 use crate::app::App;
-use crate::clock::unix_seconds;
+use crate::clock::unix_millis;
 use crate::error::ApiError;
 
 /// Everything that is registered, as it is when it is written.
@@ -17,21 +17,15 @@ pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Resul
     let permit = app.scrapers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let format = format_for(accepted);
-    let page = TextPage::new(&app.registry, format, (unix_seconds() * 1_000.0) as u64);
-    let (pieces, body) = pieces();
-    tokio::spawn(async move {
-        let _permit = permit;
-        if let Err(error) = write(&app, page, pieces).await {
-            tracing::debug!(%error, "a page of metrics was not written to its end");
-        }
-    });
+    let page = TextPage::new(&app.registry, format, unix_millis());
+    let body = written(app, permit, move |app, pieces| write(app, page, pieces));
     let head =
         [(header::CONTENT_TYPE, format.media_type()), (header::CACHE_CONTROL, "no-store"), (header::VARY, "accept")];
     Ok((head, body).into_response())
 }
 
 /// Its memory is that of a piece, however many series there are.
-async fn write(app: &App, mut page: TextPage, pieces: Pieces) -> io::Result<()> {
+async fn write(app: App, mut page: TextPage, pieces: Pieces) -> io::Result<()> {
     let mut has_more = true;
     while has_more {
         let mut piece = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);

@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 
 use super::pieces::{PIECE_BYTES, Pieces, pieces};
 use crate::app::App;
-use crate::clock::unix_seconds;
+use crate::clock::unix_millis;
 use crate::error::ApiError;
 use crate::hub::parse_span;
 
@@ -38,7 +38,7 @@ struct Query {
 
 impl Query {
     fn parse(text: &str, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let now_ms = (unix_seconds() * 1_000.0) as u64;
+        let now_ms = unix_millis();
         let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let mut query =
             Self { from_ms: 0, to_ms: u64::MAX, metrics: Vec::new(), is_csv: accepted.contains("text/csv") };

@@ -5,8 +5,9 @@ use std::io;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use crate::app::App;
 use crate::hub::WRITE_MAX;
 
 /// Bytes that are sent at once, and pieces of them that wait to be sent.
@@ -28,6 +29,28 @@ enum Piece {
 pub(super) fn pieces() -> (Pieces, Body) {
     let (sender, waiting) = mpsc::channel(PIECES_WAITING);
     (Pieces(sender), Body::from_stream(stream::unfold(Some(waiting), next)))
+}
+
+/// An answer that is written while it is read, for as long as the server runs; its place is free then, even
+/// where nobody takes the end.
+pub(super) fn written<W>(app: App, place: OwnedSemaphorePermit, write: impl FnOnce(App, Pieces) -> W) -> Body
+where
+    W: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let (pieces, body) = pieces();
+    let shutdown = app.shutdown.clone();
+    let writing = write(app, pieces);
+    tokio::spawn(async move {
+        let _place = place;
+        let written = tokio::select! {
+            written = writing => written,
+            () = shutdown.cancelled() => Err(io::Error::other("the server is shutting down")),
+        };
+        if let Err(error) = written {
+            tracing::debug!(%error, "an answer was not written to its end");
+        }
+    });
+    body
 }
 
 type Waiting = mpsc::Receiver<Piece>;

@@ -7,10 +7,9 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use tachograph_core::wire::frame::{Hello, Outcome};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::history::{FRAMES_AT_ONCE, let_go};
-use super::pieces::{PIECE_BYTES, Pieces, pieces};
+use super::pieces::{PIECE_BYTES, Pieces, written};
 use crate::app::App;
 use crate::clock::utc_compact;
 use crate::error::ApiError;
@@ -27,12 +26,7 @@ pub(super) async fn recording(State(app): State<App>, RawQuery(query): RawQuery)
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    let (pieces, body) = pieces();
-    tokio::spawn(async move {
-        if let Err(error) = write_with(permit, &app, begin, pieces).await {
-            tracing::debug!(%error, "a recording was not written to its end");
-        }
-    });
+    let body = written(app, permit, move |app, pieces| write(app, begin, pieces));
     Ok((head, body).into_response())
 }
 
@@ -77,20 +71,12 @@ impl Begin {
     }
 }
 
-/// Writes it for as long as the server runs; the place is free then, even where nobody takes the end.
-async fn write_with(_permit: OwnedSemaphorePermit, app: &App, begin: Begin, pieces: Pieces) -> io::Result<()> {
-    tokio::select! {
-        written = write(app, begin, pieces) => written,
-        () = app.shutdown.cancelled() => Err(io::Error::other("the server is shutting down")),
-    }
-}
-
-async fn write(app: &App, begin: Begin, pieces: Pieces) -> io::Result<()> {
+async fn write(app: App, begin: Begin, pieces: Pieces) -> io::Result<()> {
     let Begin { head, mut next, until, .. } = begin;
     let mut piece = BytesMut::new();
     head.iter().for_each(|part| piece.put_slice(part));
     while next <= until {
-        let frames = frames(app, next, until).ok_or_else(let_go)?;
+        let frames = frames(&app, next, until).ok_or_else(let_go)?;
         next += frames.len() as u64;
         for (frame, keyframe) in &frames {
             piece.put_slice(frame);

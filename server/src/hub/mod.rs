@@ -24,7 +24,7 @@ use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::App;
-use crate::clock::unix_seconds;
+use crate::clock::unix_millis;
 use crate::error::ApiError;
 
 pub(crate) use channel::{Batch, Channel, KeyframesWanted};
@@ -200,7 +200,7 @@ struct Collected {
 
 impl Collecting {
     fn encode(&mut self, app: &App, tick: u64, lag: Duration) -> Collected {
-        let (now, wall_ms) = (app.clock.now(), rounded(unix_seconds() * 1_000.0, 0) as u64);
+        let (now, wall_ms) = (app.clock.now(), unix_millis());
         // What a tick took that failed, the next one tells.
         let (events, dropped) = app.hub.events.take();
         self.events.extend(events);

@@ -76,14 +76,18 @@ impl Polyline {
         line
     }
 
+    /// A point where the line is already is none.
     fn put(&mut self, x: f32, y: f32) {
+        if self.run > 0 && self.points.ends_with(&[x, y]) {
+            return;
+        }
         self.points.extend_from_slice(&[x, y]);
         self.run += 1;
     }
 
     /// The line ends with what a column holds.
     fn end(&mut self, column: &mut Column) {
-        let (x, last, has_last) = (column.x, column.last, column.count > 2);
+        let (x, last, has_last) = (column.x, column.last, !column.is_empty());
         column.flush(self);
         if has_last {
             self.put(x, last);
@@ -154,13 +158,11 @@ impl Column {
             _ if self.falls => (self.high, self.low),
             _ => (self.low, self.high),
         };
-        if self.count > 2 && line.run == 0 {
+        if line.run == 0 {
             line.put(self.x, self.first);
         }
         line.put(self.x, two.0);
-        if two.0 != two.1 {
-            line.put(self.x, two.1);
-        }
+        line.put(self.x, two.1);
         self.count = 0;
     }
 }
@@ -188,6 +190,12 @@ mod tests {
         let stretches: Vec<&[f32]> = line.stretches().collect();
         assert_eq!(stretches, [&[0.0, 100.0, 10.0, 0.0][..]]);
         assert_eq!(line.lone, [(30.0, 50.0)]);
+    }
+
+    #[test]
+    fn equal_values_in_one_pixel_are_a_dot_too() {
+        let line = line(&[0.0, 0.1, 0.2, 0.3, 5.0], &[50.0, 50.0, 50.0, 50.0, f64::NAN], 10.0);
+        assert_eq!((line.stretches().count(), line.lone), (0, vec![(0.0, 50.0)]));
     }
 
     #[test]
