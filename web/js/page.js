@@ -116,22 +116,25 @@ export function keep(name, text) {
   }
 }
 
-export const address = () => location.hash;
+export const address = () => (known = location.hash);
 
 export const base = () => location.href.split("#")[0];
 
 // Browsers allow a page only so many changes of its address.
 const ADDRESS_MS = 400;
 let wanted;
+// As it was read or written last.
+let known;
 let timer;
 
-// Not over an address that somebody else has changed since, which is still to be followed.
-function writeAddress(isStep, before) {
+function writeAddress(isStep) {
   clearTimeout(timer);
   timer = undefined;
-  if (location.hash === wanted || (!isStep && location.hash !== before)) return;
+  // One that somebody has changed is still to be followed, and not written over before.
+  if (location.hash === wanted || location.hash !== known) return;
   try {
     history[isStep ? "pushState" : "replaceState"](null, "", wanted);
+    known = location.hash;
   } catch {}
 }
 
@@ -141,7 +144,7 @@ export function showAddress(fragment, isStep) {
   if (isStep) {
     writeAddress(true);
     scrollTo(0, 0);
-  } else timer ??= setTimeout(writeAddress, ADDRESS_MS, false, location.hash);
+  } else timer ??= setTimeout(writeAddress, ADDRESS_MS, false);
 }
 
 export function setTheme(theme) {
