@@ -14,7 +14,7 @@ run: build ## install what is missing, build, and start the demo
 	@./target/release/tachograph demo
 
 build: page ## the program with its page, in target/release/tachograph
-	@scripts/step.sh "server, release build (about 3 minutes the first time, seconds after that)" cargo build --release -p tachograph
+	@scripts/step.sh "server, release build (about 3 minutes the first time, seconds after that)" cargo build --release -p tachograph --features cli
 
 page: ## the page alone, in dist/
 	@scripts/page-tools.sh
@@ -40,7 +40,8 @@ test-wasm: ## the core in headless wasm, in Node and in Chromium
 	scripts/test-wasm.sh
 
 test-server: ## the server's and the page's own parts, natively
-	cargo test -p tachograph -p tachograph-web
+	cargo test -p tachograph --all-features
+	cargo test -p tachograph-web
 
 test-protocol: build ## another language's client against the built program
 	@scripts/test-tools.sh

@@ -6,8 +6,13 @@ cd "$ROOT"
 say "formatting"
 cargo fmt --all --check
 say "clippy"
-for package in tachograph-core tachograph tachograph-web tachograph-tests; do
+for package in tachograph-core tachograph-web tachograph-tests; do
   cargo clippy --quiet -p "$package" --all-targets -- -D warnings
+done
+cargo clippy --quiet -p tachograph --all-features --all-targets -- -D warnings
+# Each feature by itself, as an application may choose it.
+for feature in "" ui live; do
+  cargo clippy --quiet -p tachograph --lib --no-default-features --features "$feature" -- -D warnings
 done
 cargo clippy --quiet -p tachograph-core --features std --all-targets -- -D warnings
 for package in tachograph-core tachograph-web wasm-streams; do
@@ -16,7 +21,7 @@ done
 (cd bench && cargo fmt --all --check)
 (cd fuzz && cargo fmt --check)
 say "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p tachograph-core -p tachograph --lib
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p tachograph-core -p tachograph --all-features --lib
 say "scripts"
 for script in scripts/*.sh; do bash -n "$script"; done
 for script in scripts/*.mjs; do node --check "$script"; done

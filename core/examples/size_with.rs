@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use tachograph_core::registry::{Aggregation, DefaultMetrics, Descriptor, Registry, SelfMetrics};
-use tachograph_core::session::{ChunkResult, Session, SessionConfig};
+use tachograph_core::session::{Audio, AudioConfig, ChunkResult, Session};
 use tachograph_core::time::Moment;
 use tachograph_core::wire::MIC;
 
@@ -39,11 +39,12 @@ fn record(registry: &Registry) -> Option<()> {
 
 fn session(metrics: DefaultMetrics) -> usize {
     let now = Moment::from_millis;
-    let mut session = Session::new(SessionConfig::default(), metrics, Default::default(), now(0));
-    let _refused = session.receive(MIC, black_box(vec![0; 3_200]).into(), now(100));
-    if let Some(chunk) = session.next_chunk(MIC, true, now(200)) {
+    let mut session = Session::new(2, metrics, Default::default(), now(0));
+    let mut audio = Audio::new(AudioConfig::default());
+    let _refused = audio.receive(&mut session, MIC, black_box(vec![0; 3_200]).into(), now(100));
+    if let Some(chunk) = audio.next_chunk(&mut session, MIC, true, now(200)) {
         let result = ChunkResult { inference: Duration::from_millis(20), voice: None };
-        session.end_chunk(MIC, &chunk, Some(result), now(220));
+        audio.end_chunk(&mut session, MIC, &chunk, Some(result), now(220));
     }
     session.tick(1, now(1_000), 0.0).len() + session.take_statuses().len()
 }

@@ -1,7 +1,5 @@
-//! The state that everything in a server shares.
+//! What the parts of one Tachograph share.
 
-use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use tachograph_core::registry::{RegisterError, Registry};
@@ -14,33 +12,32 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::hub::{Hub, Kept};
+#[cfg(feature = "live")]
+use crate::listener::Listener;
 use crate::metrics::ServerMetrics;
 use crate::options::Options;
-use crate::provider::{Providers, Simulated};
 use crate::session::SessionTable;
 
-/// One server. Clones are the same server.
-#[derive(Clone)]
-pub struct App(Arc<Shared>);
+/// One Tachograph, as its parts see it.
+pub(crate) type App = Arc<Shared>;
 
-/// What the parts of a server share; reached through [`App`].
-pub struct Shared {
+/// Reached through [`App`].
+pub(crate) struct Shared {
     /// The bounds and choices.
-    pub options: Options,
-    /// What processes the audio.
-    pub providers: Providers,
-    /// The simulated provider's control, when that is the one that works.
-    pub simulated: Option<Simulated>,
+    pub(crate) options: Options,
+    /// What takes audio in, if it does.
+    #[cfg(feature = "live")]
+    pub(crate) listener: Option<Listener>,
     /// All metrics.
-    pub registry: Registry,
-    /// The server's own, bound.
-    pub metrics: ServerMetrics,
+    pub(crate) registry: Registry,
+    /// Those of its own, bound.
+    pub(crate) metrics: ServerMetrics,
     /// The monotonic clock.
-    pub clock: Clock,
-    /// Names this start of the server.
-    pub epoch: Epoch,
-    /// Cancelled when the server is to end.
-    pub shutdown: CancellationToken,
+    pub(crate) clock: Clock,
+    /// Names this start.
+    pub(crate) epoch: Epoch,
+    /// Cancelled when it is to end.
+    pub(crate) shutdown: CancellationToken,
     pub(crate) sessions: SessionTable,
     pub(crate) hub: Hub,
     /// Connections that a shutdown waits for.
@@ -58,32 +55,14 @@ const HISTORY_READERS_MAX: usize = 4;
 const SNAPSHOT_READERS_MAX: usize = 2;
 const SCRAPERS_MAX: usize = 8;
 
-impl App {
-    /// A server that does not listen yet.
-    ///
-    /// # Errors
-    /// A metric could not be registered.
-    pub fn new(options: Options, providers: Providers) -> Result<Self, RegisterError> {
-        Self::build(options, providers, None)
-    }
-
-    /// A server whose provider is simulated and can be told what to do while it works.
-    ///
-    /// # Errors
-    /// A metric could not be registered.
-    pub fn rehearsal(options: Options, providers: Providers, simulated: Simulated) -> Result<Self, RegisterError> {
-        Self::build(options, providers, Some(simulated))
-    }
-
-    fn build(mut options: Options, providers: Providers, simulated: Option<Simulated>) -> Result<Self, RegisterError> {
-        options.session.fallback = providers.fallback.is_some();
-        let registry = Registry::new();
-        Ok(Self(Arc::new(Shared {
-            providers,
-            simulated,
+impl Shared {
+    pub(crate) fn new(registry: Registry, options: Options) -> Result<Self, RegisterError> {
+        Ok(Self {
             metrics: ServerMetrics::register(&registry)?,
             hub: Hub::new(&registry, options.history),
             options,
+            #[cfg(feature = "live")]
+            listener: None,
             registry,
             clock: Clock::start(),
             epoch: Epoch::from_bytes(Uuid::new_v4().into_bytes()),
@@ -93,7 +72,7 @@ impl App {
             history_readers: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
             scrapers: Arc::new(Semaphore::new(SCRAPERS_MAX)),
             snapshot_readers: Arc::new(Semaphore::new(SNAPSHOT_READERS_MAX)),
-        })))
+        })
     }
 
     /// Tells all who look of something that happened now.
@@ -112,22 +91,5 @@ impl App {
             Kept::WithoutReceipt => self.metrics.receipts_left_out.inc(),
             Kept::Nothing => self.metrics.events_dropped.inc(),
         }
-    }
-}
-
-impl Deref for App {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
-impl fmt::Debug for App {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App")
-            .field("options", &self.options)
-            .field("providers", &self.providers)
-            .finish_non_exhaustive()
     }
 }

@@ -7,24 +7,24 @@ use tokio::time::Instant;
 
 /// Monotonic time since the server's start.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     origin: Instant,
 }
 
 impl Clock {
     /// A clock that begins now.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { origin: Instant::now() }
     }
 
     /// Now, for the core.
-    pub fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         let nanos = self.origin.elapsed().as_nanos();
         Moment::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     /// A moment of the core, for tokio's timers.
-    pub fn instant(&self, moment: Moment) -> Instant {
+    pub(crate) fn instant(&self, moment: Moment) -> Instant {
         self.origin + Duration::from_nanos(moment.as_nanos())
     }
 }

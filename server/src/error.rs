@@ -15,6 +15,7 @@ pub(crate) enum ApiError {
     /// The address takes WebSockets only.
     NotAWebSocket,
     /// The body is not what the address takes.
+    #[cfg(feature = "live")]
     InvalidBody(&'static str),
     /// The query is not what the address takes.
     InvalidQuery(&'static str),
@@ -27,6 +28,7 @@ pub(crate) enum ApiError {
     /// A fault of the server.
     Internal,
     /// The server has no simulated provider.
+    #[cfg(feature = "live")]
     NotSimulated,
 }
 
@@ -51,6 +53,7 @@ impl IntoResponse for ApiError {
             Self::NotAWebSocket => {
                 (StatusCode::UPGRADE_REQUIRED, "not_a_websocket", "open a WebSocket at this address")
             }
+            #[cfg(feature = "live")]
             Self::InvalidBody(message) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", message),
             Self::InvalidQuery(message) => (StatusCode::BAD_REQUEST, "invalid_query", message),
             Self::TooManySubscriptions => (
@@ -63,6 +66,7 @@ impl IntoResponse for ApiError {
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why"),
             Self::NotYet => (StatusCode::SERVICE_UNAVAILABLE, "not_yet", "the first tick is not over; try again"),
+            #[cfg(feature = "live")]
             Self::NotSimulated => {
                 (StatusCode::NOT_FOUND, "not_simulated", "start the server with --provider simulated to rehearse")
             }

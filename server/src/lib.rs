@@ -1,39 +1,50 @@
-//! Tachograph as a server: live sessions in, their figures out once a second.
+//! Tachograph: live metrics of a running service, a frame a second, with a page to look at them.
 //!
-//! The sessions speak the live-listener protocol, [`provider`] processes the audio, the hub takes
-//! the state of everything each second and hands it to every page that looks. The figures themselves are
-//! [`tachograph_core`]'s.
+//! A [`Tachograph`] holds a registry of metrics and the live [`session`]s that it is told of. Each second it
+//! puts the state of everything into a frame, for all who look. [`router`] makes it part of an axum
+//! application; [`serve`] runs it by itself, as the `tachograph` command does.
 //!
 //! ```no_run
-//! use tachograph::provider::{Providers, Vad};
-//! use tachograph::{App, Options, serve};
+//! use axum::{Router, routing::get};
+//! use tachograph::Tachograph;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let app = App::new(Options::default(), Providers::only(Vad::default()))?;
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:7117").await?;
-//! serve(listener, app).await?;
+//! let tacho = Tachograph::new()?;
+//! let app = Router::new().route("/", get(async || "hello")).nest("/tacho", tachograph::router(&tacho));
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//! axum::serve(listener, app).await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! | feature | what it brings |
+//! | --- | --- |
+//! | `ui` (default) | the page, within the program |
+//! | `live` | `listener`: audio by the live-listener protocol, and `provider`s that process it |
+//! | `cli` | the `tachograph` command |
 
 #![forbid(unsafe_code)]
 
 mod app;
+#[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
 mod error;
 mod http;
 mod hub;
+#[cfg(feature = "live")]
+pub mod listener;
 mod metrics;
 mod options;
+#[cfg(feature = "live")]
 pub mod provider;
 mod serve;
-mod session;
+pub mod session;
+mod tachograph;
 
-pub use app::{App, Shared};
-pub use clock::Clock;
 pub use http::router;
 pub use hub::HistoryLimits;
 pub use metrics::ServerMetrics;
-pub use options::{CollectHook, Options, TickHook};
 pub use serve::serve;
+pub use tachograph::{Builder, Tachograph};
+pub use tachograph_core::{instrument, labels, registry, snapshot, wire};

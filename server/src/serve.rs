@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::app::App;
-use crate::{http, hub};
+use crate::{Tachograph, http};
 
 /// What the system holds for a connection whose other end does not read, so that a slow viewer is noticed
 /// and costs little; the system may double it.
@@ -15,13 +15,13 @@ const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// How long a shutdown waits for connections to end by themselves.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
 
-/// Serves until [`Shared::shutdown`](crate::Shared::shutdown) is cancelled; then drains the sessions and
+/// Serves a Tachograph by itself until its [`shutdown`](Tachograph::shutdown) is cancelled; then drains the sessions and
 /// returns within 9 s, whatever a provider or client does.
 ///
 /// # Errors
 /// The listener failed.
-pub async fn serve(listener: TcpListener, app: App) -> io::Result<()> {
-    let _collector = hub::start(&app);
+pub async fn serve(listener: TcpListener, tacho: Tachograph) -> io::Result<()> {
+    let app = &tacho.0;
     // A frame a second is small: it must not wait for more.
     let listener = listener.tap_io(|socket| {
         let bounded = SockRef::from(&*socket).set_send_buffer_size(SEND_BUFFER_BYTES);
@@ -29,8 +29,8 @@ pub async fn serve(listener: TcpListener, app: App) -> io::Result<()> {
             tracing::debug!(%error, "a connection sends with delay, or buffers as much as the system likes");
         }
     });
-    let server =
-        axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(app.shutdown.clone().cancelled_owned());
+    let router = http::standalone(&tacho);
+    let server = axum::serve(listener, router).with_graceful_shutdown(app.shutdown.clone().cancelled_owned());
     let drained = async {
         server.await?;
         app.connections.close();
@@ -39,7 +39,7 @@ pub async fn serve(listener: TcpListener, app: App) -> io::Result<()> {
     };
     tokio::select! {
         result = drained => result,
-        () = too_long_after_shutdown(&app) => {
+        () = too_long_after_shutdown(app) => {
             tracing::warn!("some connections did not end in time");
             Ok(())
         }

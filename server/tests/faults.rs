@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tachograph::listener::Listener;
 use tachograph::provider::{
     Fault, Provider, ProviderError, ProviderFactory, Providers, Quality, Simulated, SimulatedControl,
 };
-use tachograph::{App, Options, serve};
+use tachograph::{Builder, Tachograph, serve};
 use tachograph_core::session::{Chunk, ProviderInForce, Voice};
 use tachograph_core::wire::frame::{Arrival, Follower};
 use tachograph_core::wire::{
@@ -28,12 +29,12 @@ struct Heard {
     receipt: Receipt,
     /// The receipt that a viewer of the server got.
     viewed: Value,
-    app: App,
+    app: Tachograph,
 }
 
 impl Heard {
     fn counter(&self, name: &str) -> u64 {
-        self.app.registry.snapshot().counter(name, &[]).unwrap_or_default()
+        self.app.registry().snapshot().counter(name, &[]).unwrap_or_default()
     }
 }
 
@@ -41,15 +42,19 @@ fn simulated(rtf: f64, fault: Fault) -> Providers {
     Providers::only(Simulated::new(SimulatedControl { rtf, fault }))
 }
 
-fn quick() -> Options {
-    let mut options = Options::default();
-    options.session.chunk = Duration::from_millis(200);
-    options
+fn quick(providers: Providers) -> Listener {
+    let mut listener = Listener::new(providers);
+    listener.audio.chunk = Duration::from_millis(200);
+    listener
 }
 
 /// Runs a server and one session on it that sends a second of audio each second.
-async fn session(options: Options, providers: Providers, seconds: usize) -> Heard {
-    let app = App::new(options, providers).unwrap();
+async fn session(listener: Listener, seconds: usize) -> Heard {
+    session_of(Tachograph::builder().listener(listener), seconds).await
+}
+
+async fn session_of(builder: Builder, seconds: usize) -> Heard {
+    let app = builder.build().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/ws/live-listener", listener.local_addr().unwrap());
     let viewer = tokio::spawn(ended(format!("ws://{}/ws/stream", listener.local_addr().unwrap())));
@@ -78,7 +83,7 @@ async fn session(options: Options, providers: Providers, seconds: usize) -> Hear
         }
     };
     let viewed = viewer.await.unwrap();
-    app.shutdown.cancel();
+    app.shutdown().cancel();
     server.await.unwrap().unwrap();
     Heard { metrics, messages, receipt, viewed, app }
 }
@@ -102,8 +107,8 @@ async fn ended(url: String) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_metrics_loop_that_fails_is_counted_and_restarted_and_the_session_lives() {
     let hook = |_: &_, tick| assert_ne!(tick, 2, "the fault that is rehearsed");
-    let options = Options { tick_hook: Some(Arc::new(hook)), ..quick() };
-    let heard = session(options, simulated(0.1, Fault::None), 5).await;
+    let listener = quick(simulated(0.1, Fault::None));
+    let heard = session_of(Tachograph::builder().listener(listener).on_session_tick(hook), 5).await;
     let ticks: Vec<u64> = heard.metrics.iter().map(|figures| figures.tick).collect();
     assert!(ticks.starts_with(&[1, 3, 4]), "{ticks:?}");
     assert_eq!(heard.counter("tachograph_metrics_loop_restarts"), 1);
@@ -114,9 +119,9 @@ async fn a_metrics_loop_that_fails_is_counted_and_restarted_and_the_session_live
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_ladder_the_degrade_fields_are_absent_and_that_is_counted() {
-    let mut options = quick();
-    options.session.ladder = false;
-    let heard = session(options, simulated(0.1, Fault::None), 3).await;
+    let mut listener = quick(simulated(0.1, Fault::None));
+    listener.audio.ladder = false;
+    let heard = session(listener, 3).await;
     assert!(!heard.metrics.is_empty());
     assert!(heard.metrics.iter().all(|figures| figures.degrade_level.is_none() && figures.rtf_avg_10s.is_none()));
     assert_eq!(heard.counter("tachograph_degrade_status_unavailable"), heard.metrics.len() as u64);
@@ -124,7 +129,7 @@ async fn without_a_ladder_the_degrade_fields_are_absent_and_that_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_fails_is_restarted_then_given_up_and_told_once() {
-    let heard = session(quick(), simulated(0.1, Fault::Error), 8).await;
+    let heard = session(quick(simulated(0.1, Fault::Error)), 8).await;
     let states: Vec<_> = heard.metrics.iter().map(|figures| figures.provider_state).collect();
     assert!(states.contains(&ProviderState::Restarting) && states.ends_with(&[ProviderState::Failed]), "{states:?}");
     let told = heard.messages.iter().filter(|message| matches!(message, ServerMessage::Error(_))).count();
@@ -138,8 +143,9 @@ async fn a_provider_that_fails_is_restarted_then_given_up_and_told_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_that_takes_too_long_counts_as_failed() {
-    let options = Options { chunk_timeout: Duration::from_millis(300), ..quick() };
-    let heard = session(options, simulated(0.1, Fault::Hang), 3).await;
+    let mut listener = quick(simulated(0.1, Fault::Hang));
+    listener.chunk_timeout = Duration::from_millis(300);
+    let heard = session(listener, 3).await;
     assert!(heard.receipt.sources[0].chunks_failed > 0);
     assert!(heard.counter("tachograph_provider_restarts") > 0);
 }
@@ -175,7 +181,7 @@ impl Provider for Silent {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_does_not_tell_its_health_delays_no_tick() {
-    let heard = session(quick(), Providers::only(Silent), 4).await;
+    let heard = session(quick(Providers::only(Silent)), 4).await;
     assert!(heard.metrics.len() >= 3);
     assert!(heard.metrics.iter().all(|figures| figures.provider_health.is_none() && figures.provider == "silent"));
     assert!(heard.counter("tachograph_provider_health_failures") > 0);
@@ -199,7 +205,7 @@ impl ProviderFactory for Explosive {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_panics_while_it_is_made_counts_as_failed_and_the_session_lives() {
-    let heard = session(quick(), Providers::only(Explosive), 5).await;
+    let heard = session(quick(Providers::only(Explosive)), 5).await;
     assert_eq!(heard.metrics.last().unwrap().provider_state, ProviderState::Failed);
     let source = &heard.receipt.sources[0];
     assert_eq!((source.bytes.dropped, source.bytes.queued), (5 * 32_000, 0));

@@ -6,18 +6,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use tachograph::provider::{Fault, ProviderFactory, Quality, Simulated, SimulatedControl, Vad};
 use tachograph_core::registry::{DefaultMetrics, Registry};
-use tachograph_core::session::{Chunk, Session, SessionConfig};
+use tachograph_core::session::{Audio, AudioConfig, Chunk, Session};
 use tachograph_core::time::Moment;
 use tachograph_core::wire::MIC;
 use tokio::time::{Instant, timeout};
 
 /// The audio as a session hands it to a provider.
 fn chunk(pcm: Vec<u8>) -> Chunk {
-    let config = SessionConfig { queue_bytes_max: pcm.len(), queue_frames_max: 10_000, ..SessionConfig::default() };
+    let config = AudioConfig { queue_bytes_max: pcm.len(), queue_frames_max: 10_000, ..AudioConfig::default() };
     let metrics = DefaultMetrics::register(&Registry::new()).unwrap();
-    let mut session = Session::new(config, metrics, Default::default(), Moment::default());
-    session.receive(MIC, Bytes::from(pcm), Moment::default()).unwrap();
-    session.next_chunk(MIC, true, Moment::default()).unwrap()
+    let mut session = Session::new(1, metrics, Default::default(), Moment::default());
+    let mut audio = Audio::new(config);
+    audio.receive(&mut session, MIC, Bytes::from(pcm), Moment::default()).unwrap();
+    audio.next_chunk(&mut session, MIC, true, Moment::default()).unwrap()
 }
 
 /// The demo's speech: every other sample pair of 22,050 Hz is near enough to 16 kHz for a detector of voices.

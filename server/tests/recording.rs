@@ -7,25 +7,24 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use serde_json::Value;
-use tachograph::provider::{Providers, Vad};
-use tachograph::{App, HistoryLimits, Options, router, serve};
+use tachograph::{HistoryLimits, Tachograph, router, serve};
 use tachograph_core::wire::frame::{Arrival, Follower, Record, RecordKind};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tower::ServiceExt;
 
 /// A server that keeps a keyframe of every other frame.
-async fn start() -> App {
+async fn start() -> Tachograph {
     let history = HistoryLimits { span: Duration::from_secs(8), ..HistoryLimits::default() };
-    let app = App::new(Options { history, ..Options::default() }, Providers::only(Vad::default())).unwrap();
+    let app = Tachograph::builder().history(history).build().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     tokio::spawn(serve(listener, app.clone()));
     app
 }
 
-async fn recording(app: &App, query: &str) -> Vec<u8> {
+async fn recording(app: &Tachograph, query: &str) -> Vec<u8> {
     let request = Request::get(format!("/api/v1/recording?{query}")).body(Body::empty()).unwrap();
-    let answer = router(app.clone()).oneshot(request).await.unwrap();
+    let answer = router(app).with_state(()).oneshot(request).await.unwrap();
     assert_eq!(answer.headers()["content-type"], "application/octet-stream");
     let name = answer.headers()["content-disposition"].to_str().unwrap();
     assert!(name.starts_with("attachment; filename=\"tachograph-2") && name.ends_with("Z.tacho\""), "{name}");
@@ -53,7 +52,7 @@ async fn a_recording_is_the_past_and_ends_and_tail_shows_each_of_its_frames_once
     let keyframes = Record::all(&all).filter(|record| record.unwrap().kind == RecordKind::Keyframe).count();
     assert_eq!(keyframes, 3);
     assert_eq!(told(&recording(&app, "window=2s").await), [5, 6], "from a keyframe on");
-    let path = std::env::temp_dir().join(format!("tachograph-{}.tacho", app.epoch));
+    let path = std::env::temp_dir().join(format!("tachograph-{}.tacho", app.epoch()));
     std::fs::write(&path, &all).unwrap();
     let shown = Command::new(env!("CARGO_BIN_EXE_tachograph")).arg("tail").arg(&path).arg("--json").output().unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -61,5 +60,5 @@ async fn a_recording_is_the_past_and_ends_and_tail_shows_each_of_its_frames_once
     let lines = String::from_utf8(shown.stdout).unwrap();
     let seqs = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap());
     assert!(seqs.eq(1..=6), "{lines}");
-    app.shutdown.cancel();
+    app.shutdown().cancel();
 }

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::Value;
-use tachograph::provider::{Providers, Vad};
-use tachograph::{App, HistoryLimits, Options, serve};
+use tachograph::{Builder, HistoryLimits, Tachograph, serve};
 use tachograph_core::instrument::{Counter, Gauge};
 use tachograph_core::registry::Descriptor;
 use tachograph_core::wire::EventKind;
@@ -24,17 +23,17 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 const LONG: Duration = Duration::from_secs(15);
 
 struct Running {
-    app: App,
+    app: Tachograph,
     address: SocketAddr,
     /// Of `steps{place="0"}` to `steps{place="9"}`, which grow by their place's number each time.
     steps: Vec<Counter>,
 }
 
-async fn start(options: Options) -> Running {
-    let app = App::new(options, Providers::only(Vad::default())).unwrap();
+async fn start(builder: Builder) -> Running {
+    let app = builder.build().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let family = app.registry.counter(&Descriptor::new("steps", "Steps").label("place")).unwrap();
+    let family = app.registry().counter(&Descriptor::new("steps", "Steps").label("place")).unwrap();
     let steps = (0..10).map(|place| family.bind(&[("place", &place.to_string())]).unwrap()).collect();
     let running = Running { app: app.clone(), address, steps };
     tokio::spawn(serve(listener, app));
@@ -95,7 +94,7 @@ fn total(state: &State, place: &str) -> Option<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_viewer_gets_the_past_then_each_tick_and_goes_on_where_it_was() {
-    let server = start(Options::default()).await;
+    let server = start(Tachograph::builder()).await;
     for _ in 0..3 {
         server.step();
         sleep(Duration::from_secs(1)).await;
@@ -120,7 +119,7 @@ async fn a_viewer_gets_the_past_then_each_tick_and_goes_on_where_it_was() {
 /// A server that keeps a keyframe of every other frame.
 async fn start_with_keyframes() -> Running {
     let history = HistoryLimits { span: Duration::from_secs(8), ..HistoryLimits::default() };
-    start(Options { history, ..Options::default() }).await
+    start(Tachograph::builder().history(history)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,7 +163,7 @@ async fn a_keyframe_follows_its_frame_for_who_asks_and_what_is_kept_can_be_enter
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_gets_its_part_of_the_past_and_of_what_comes() {
-    let server = start(Options::default()).await;
+    let server = start(Tachograph::builder()).await;
     server.step();
     sleep(Duration::from_millis(1_500)).await;
     let query = "window=1h&sessions=0&metrics=steps&label=place:7";
@@ -198,7 +197,7 @@ async fn a_subscription_gets_its_part_of_the_past_and_of_what_comes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_events_table_and_frames_say_the_same() {
-    let server = start(Options::default()).await;
+    let server = start(Tachograph::builder()).await;
     server.step();
     sleep(Duration::from_millis(2_100)).await;
     let lines =
@@ -219,7 +218,7 @@ async fn lines_events_table_and_frames_say_the_same() {
         .filter_map(|data| serde_json::from_str(data).ok())
         .collect();
     assert_eq!(datas[..2], frames[..2]);
-    assert!(event_text.contains(&format!("id: {}/2\n", server.app.epoch)));
+    assert!(event_text.contains(&format!("id: {}/2\n", server.app.epoch())));
     let table = server.get("/api/v1/history?metric=steps", "*/*", |_| false).await;
     let body: String = table.split("\r\n").filter(|line| line.contains(['{', '[', ']'])).collect();
     let table: Value = serde_json::from_str(&body).unwrap();
@@ -236,13 +235,13 @@ async fn lines_events_table_and_frames_say_the_same() {
 
 fn gauge(server: &Running, place: usize) -> Gauge {
     let descriptor = Descriptor::new(&format!("wide_{}", place / 500), "Wide").label("place");
-    server.app.registry.gauge(&descriptor).unwrap().bind(&[("place", &place.to_string())]).unwrap()
+    server.app.registry().gauge(&descriptor).unwrap().bind(&[("place", &place.to_string())]).unwrap()
 }
 
 /// A connection that does not read costs nobody anything, and finds the newest state when it reads again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_viewer_that_does_not_read_delays_nobody_and_skips_to_the_newest_state() {
-    let server = start(Options::default()).await;
+    let server = start(Tachograph::builder()).await;
     // Frames that fill what the system buffers within seconds.
     let wide: Vec<_> = (0..50_000).map(|place| gauge(&server, place)).collect();
     let mut deaf = server.connect("").await;
@@ -266,17 +265,15 @@ async fn a_viewer_that_does_not_read_delays_nobody_and_skips_to_the_newest_state
     }
     assert!(skipped > 0 && slow.has_hole(), "it was not behind enough to skip");
     assert_eq!(slow.state().registry().gauge("wide_0", &[("place", "3")]).map(|_| ()), Some(()));
-    let counted = server.app.registry.snapshot().counter("tachograph_viewer_frames_skipped", &[]).unwrap();
+    let counted = server.app.registry().snapshot().counter("tachograph_viewer_frames_skipped", &[]).unwrap();
     assert!(counted > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tick_that_panics_costs_its_frame_and_is_told() {
     let calls = Arc::new(AtomicU64::new(0));
-    let hook: tachograph::CollectHook = Arc::new(move |_| {
-        assert!(calls.fetch_add(1, Ordering::Relaxed) != 2, "on purpose");
-    });
-    let server = start(Options { collect_hook: Some(hook), ..Options::default() }).await;
+    let hook = move |_| assert!(calls.fetch_add(1, Ordering::Relaxed) != 2, "on purpose");
+    let server = start(Tachograph::builder().on_tick(hook)).await;
     let (mut socket, mut follower) = (server.connect("").await, Follower::default());
     let (mut ticks, mut told) = (Vec::new(), false);
     follow(&mut socket, &mut follower, |state| {
@@ -291,7 +288,7 @@ async fn a_tick_that_panics_costs_its_frame_and_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_served_is_refused_in_words() {
-    let server = start(Options::default()).await;
+    let server = start(Tachograph::builder()).await;
     let refused = async |path: &str| server.get(path, "*/*", |_| false).await;
     assert!(refused("/api/v1/stream?windows=1").await.contains("\"invalid_query\""));
     assert!(refused("/api/v1/history?from=yesterday").await.contains("Unix seconds"));
@@ -312,7 +309,7 @@ async fn what_cannot_be_served_is_refused_in_words() {
     // What nobody reads is let go after some ticks.
     for _ in 0..20 {
         sleep(Duration::from_millis(500)).await;
-        if server.app.registry.snapshot().gauge("tachograph_subscriptions", &[]) == Some(0.0) {
+        if server.app.registry().snapshot().gauge("tachograph_subscriptions", &[]) == Some(0.0) {
             return;
         }
     }
@@ -321,12 +318,12 @@ async fn what_cannot_be_served_is_refused_in_words() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_source_resumes_after_its_last_event() {
-    let server = start(Options::default()).await;
+    let server = start(Tachograph::builder()).await;
     sleep(Duration::from_millis(2_100)).await;
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     let request = format!(
         "GET /api/v1/stream?window=all HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\nlast-event-id: {}/2\r\n\r\n",
-        server.app.epoch
+        server.app.epoch()
     );
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut lines = BufReader::new(socket).lines();
@@ -334,7 +331,7 @@ async fn an_event_source_resumes_after_its_last_event() {
         let line = timeout(LONG, lines.next_line()).await.unwrap().unwrap().unwrap();
         assert!(!line.contains("\"gap\""), "{line}");
         if let Some(id) = line.strip_prefix("id: ") {
-            assert_eq!(id, format!("{}/3", server.app.epoch));
+            assert_eq!(id, format!("{}/3", server.app.epoch()));
             return;
         }
     }

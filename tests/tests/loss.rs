@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tachograph::provider::{Providers, Vad};
-use tachograph::{App, HistoryLimits, Options, serve};
+use tachograph::{HistoryLimits, Tachograph, serve};
 use tachograph_core::label::LabelValues;
 use tachograph_core::registry::Descriptor;
 use tachograph_core::snapshot::Value;
@@ -125,9 +124,8 @@ async fn carry_bytes(viewer: &mut TcpStream, server: &mut TcpStream, fault: Faul
 }
 
 /// A server whose figures move.
-async fn start_server(history: HistoryLimits) -> Result<(App, SocketAddr), Failure> {
-    let options = Options { history, ..Options::default() };
-    let app = App::new(options, Providers::only(Vad::default()))?;
+async fn start_server(history: HistoryLimits) -> Result<(Tachograph, SocketAddr), Failure> {
+    let app = Tachograph::builder().history(history).build()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(serve(listener, app.clone()));
@@ -135,12 +133,12 @@ async fn start_server(history: HistoryLimits) -> Result<(App, SocketAddr), Failu
     Ok((app, address))
 }
 
-async fn keep_changing(app: App) {
-    let counters = app.registry.counter(&Descriptor::new("steps", "Steps").label("place")).unwrap();
-    let gauge = app.registry.gauge(&Descriptor::new("level", "Level")).unwrap().bind(&[]).unwrap();
-    let times = app.registry.histogram(&Descriptor::new("times", "Times").unit("ms")).unwrap().bind(&[]).unwrap();
+async fn keep_changing(app: Tachograph) {
+    let counters = app.registry().counter(&Descriptor::new("steps", "Steps").label("place")).unwrap();
+    let gauge = app.registry().gauge(&Descriptor::new("level", "Level")).unwrap().bind(&[]).unwrap();
+    let times = app.registry().histogram(&Descriptor::new("times", "Times").unit("ms")).unwrap().bind(&[]).unwrap();
     let mut chance = Chance(7);
-    while !app.shutdown.is_cancelled() {
+    while !app.shutdown().is_cancelled() {
         // New series appear, too.
         let place = chance.below(40).to_string();
         counters.with(&[("place", &place)]).unwrap().add(chance.below(1_000));
@@ -253,7 +251,7 @@ async fn run(limits: HistoryLimits, seed: u64) -> Result<Run, Failure> {
         (0..VIEWERS).map(|number| tokio::spawn(view(front, Chance(seed ^ number), end + CALM))).collect();
     sleep(Duration::from_secs(MINUTES * 30)).await;
     let before = history(address).await?;
-    first.shutdown.cancel();
+    first.shutdown().cancel();
     let (_second, address) = start_server(limits).await?;
     *proxy.upstream.lock().unwrap() = address;
     let mut ended = Vec::new();

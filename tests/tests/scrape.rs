@@ -9,8 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tachograph::provider::{Providers, Vad};
-use tachograph::{App, Options, serve};
+use tachograph::{Tachograph, serve};
 use tachograph_core::registry::{Descriptor, Registry};
 use tachograph_core::snapshot::RegistrySnapshot;
 use tachograph_tests::Failure;
@@ -24,9 +23,9 @@ const HOSTILE: [&str; 8] =
     ["\"} 1\n# EOF\nforged 2", "\\", "\\n", "\\\"", "{}", "\u{1f600} ä", " # {a=\"b\"} 1", "\t\r\u{7f}"];
 
 /// A server whose figures stand still, and its address.
-async fn serving() -> Result<(App, String), Failure> {
-    let app = App::new(Options::default(), Providers::only(Vad::default()))?;
-    fill(&app.registry)?;
+async fn serving() -> Result<(Tachograph, String), Failure> {
+    let app = Tachograph::new()?;
+    fill(app.registry())?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     tokio::spawn(serve(listener, app.clone()));
@@ -115,7 +114,7 @@ async fn parsers_of_another_language_read_every_page() -> Result<(), Failure> {
         let page = get(format!("http://{address}/metrics"), accept).await?;
         let families = parsed(&page, parser)?;
         let samples: Vec<&Value> = families.iter().flat_map(|family| family["samples"].as_array()).flatten().collect();
-        for (name, label, figure) in expected(&app.registry.snapshot()) {
+        for (name, label, figure) in expected(&app.registry().snapshot()) {
             let is_it = |sample: &&&Value| {
                 let labels = sample[1].as_object();
                 let held = labels.and_then(|labels| labels.values().next()).and_then(Value::as_str).unwrap_or_default();
@@ -146,7 +145,7 @@ fn assert_buckets(samples: &[&Value]) {
 async fn promtool_finds_nothing_wrong() -> Result<(), Failure> {
     const GIVEN: [&str; 2] = ["inference_time_ms", "processing_time_ms"];
     let (app, address) = serving().await?;
-    let source = app.metrics.defaults.source("mic")?;
+    let source = app.metrics().defaults.source("mic")?;
     source.inference_time_ms.record(12.5);
     source.processing_time_ms.record(20.5);
     let page = get(format!("http://{address}/metrics"), "text/plain").await?;
@@ -257,7 +256,7 @@ async fn prometheus_holds_what_the_registry_says() -> Result<(), Failure> {
         vec![format!("--config.file={settings}"), storage, format!("--web.listen-address={own}")]
     })?;
     prometheus.scraped("test_level_bytes").await?;
-    prometheus.assert_holds(&app.registry.snapshot(), 0.0).await
+    prometheus.assert_holds(&app.registry().snapshot(), 0.0).await
 }
 
 #[tokio::test]
@@ -269,5 +268,5 @@ async fn victoria_metrics_holds_what_the_registry_says() -> Result<(), Failure> 
     })?;
     victoria.scraped("test_level_bytes").await?;
     // It keeps a float as a decimal number.
-    victoria.assert_holds(&app.registry.snapshot(), 1e-11).await
+    victoria.assert_holds(&app.registry().snapshot(), 1e-11).await
 }

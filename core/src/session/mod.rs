@@ -1,12 +1,15 @@
 //! The model of one live session: what its server is told, counted and reported.
 //!
-//! A [`Session`] is plain state with one owner. The server hands it audio, takes chunks from it and
-//! reports what the provider did; each call is given the time. Statuses that follow from a call
-//! collect in the session until [`Session::take_statuses`].
+//! A [`Session`] is plain state with one owner. Whoever works for the session tells it of what was enqueued,
+//! dequeued, processed and dropped, each with the time; [`Audio`] does so for PCM, whose queues it keeps.
+//! Statuses that follow from a call collect in the session until [`Session::take_statuses`].
 //!
-//! For every source, at every moment, in bytes and in frames:
-//! `received = processed + dropped + waiting + in the provider's hands`.
+//! For every source, at every moment, in bytes, in frames and in media time:
+//! `received = processed + dropped + waiting + in the provider's hands`. What is told beyond that is not
+//! believed: of more than waits only what waits is taken, and so on.
 
+mod amount;
+mod audio;
 mod backpressure;
 mod chunk;
 mod config;
@@ -16,53 +19,84 @@ mod inference_window;
 mod ladder;
 mod queue;
 mod source;
+mod work;
 
 use alloc::vec::Vec;
+use core::fmt;
 
-use bytes::Bytes;
-
-pub use chunk::{Chunk, ChunkResult, Voice};
-pub use config::SessionConfig;
+pub use amount::Amount;
+pub use audio::Audio;
+pub use chunk::{Chunk, ChunkResult};
+pub use config::{AudioConfig, Degrade, SourceConfig};
 pub use error_budget::ErrorBudget;
 pub use ladder::{Action, Ladder, Level, Step};
 pub use source::{ProviderInForce, ProviderPhase};
+pub use work::{Voice, Work};
 
 use crate::registry::DefaultMetrics;
 use crate::time::Moment;
-use crate::wire::{
-    ClientFeatures, DecodeError, ErrorCode, Identity, Metrics, PCM_BYTES_PER_SECOND, Receipt, SourceName, Status,
-    check_pcm, rounded,
-};
+use crate::wire::{ClientFeatures, Identity, Metrics, Receipt, SourceName, Status, rounded};
 use source::{SessionFigures, Source};
 
 /// One live session, metered from its start.
 ///
 /// ```
-/// use bytes::Bytes;
+/// use core::time::Duration;
 /// use tachograph_core::registry::{DefaultMetrics, Registry};
-/// use tachograph_core::session::{Session, SessionConfig};
+/// use tachograph_core::session::{Amount, Session, SourceConfig, Work};
 /// use tachograph_core::time::Moment;
-/// use tachograph_core::wire::MIC;
+/// use tachograph_core::wire::SourceName;
 ///
 /// let metrics = DefaultMetrics::register(&Registry::new())?;
-/// let mut session = Session::new(SessionConfig::default(), metrics, Default::default(), Moment::default());
-/// session.receive(MIC, Bytes::from(vec![0; 64_000]), Moment::from_millis(10))?;
-/// let figures = session.tick(1, Moment::from_millis(1_000), 1_767_225_600.0);
-/// assert_eq!((figures[0].queue_bytes, figures[0].queue_fill_ratio), (64_000, 1.0));
+/// let mut session = Session::new(2, metrics, Default::default(), Moment::default());
+/// let tokens = SourceName::parse("tokens")?;
+/// session.open_source(tokens, SourceConfig { frames_max: 8, ..SourceConfig::default() })?;
+/// let (one, nothing) = (Amount::new(1, 5), Amount::default());
+/// session.enqueued(tokens, one, nothing, Moment::from_millis(10));
+/// assert_eq!(session.figures(0, Moment::from_millis(20), 0.0)[0].queue_depth, 1);
+/// session.dequeued(tokens, one);
+/// let took = Duration::from_millis(30);
+/// let work = Work { inference: took, processing: took, voice: None };
+/// session.processed(tokens, one, &work, Moment::from_millis(40));
+/// assert!(session.is_drained());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Session {
-    config: SessionConfig,
+    sources_max: usize,
     metrics: DefaultMetrics,
     features: ClientFeatures,
     started: Moment,
     /// By name; as few as a client has.
     sources: Vec<Source>,
     statuses: Vec<Status>,
-    spread_bytes_max: u64,
+    spread_max_nanos: u64,
     ended: bool,
 }
+
+/// Why a source cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The session has ended.
+    Ended,
+    /// The session has as many sources as it may.
+    TooMany,
+    /// Its metrics cannot be had.
+    NotMetered,
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "the session has ended; open another one",
+            Self::TooMany => "the session has as many sources as it may; use one of those, or allow more",
+            Self::NotMetered => "the source cannot be metered: a metric of that name is of another kind",
+        })
+    }
+}
+
+impl core::error::Error for SourceError {}
 
 /// What a session's ticks came to, for its receipt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,80 +110,109 @@ pub struct TickTally {
 }
 
 impl Session {
-    /// A session that starts now.
-    pub fn new(config: SessionConfig, metrics: DefaultMetrics, features: ClientFeatures, now: Moment) -> Self {
+    /// A session that starts now, with at most so many sources.
+    pub fn new(sources_max: usize, metrics: DefaultMetrics, features: ClientFeatures, now: Moment) -> Self {
         metrics.active_sessions.add(1.0);
         Self {
-            config,
+            sources_max,
             metrics,
             features,
             started: now,
             sources: Vec::new(),
             statuses: Vec::new(),
-            spread_bytes_max: 0,
+            spread_max_nanos: 0,
             ended: false,
         }
     }
 
-    /// Takes in one frame: splits it into pieces of at most 100 ms and queues them. When the queue
-    /// is full the oldest pieces go, only as many as needed.
-    ///
-    /// Returns whether the source is new.
+    /// Enters a source. Returns whether it is new; one that is there stays as it is.
     ///
     /// # Errors
-    /// `invalid_audio` for no or half samples, `too_large` for a frame longer than the whole queue,
-    /// `too_many_sources`, and `not_started` after the end; none of them changes anything.
-    pub fn receive(&mut self, source: SourceName, frame: Bytes, now: Moment) -> Result<bool, DecodeError> {
+    /// The session has ended or has as many sources as it may; nothing is changed.
+    pub fn open_source(&mut self, name: SourceName, config: SourceConfig) -> Result<bool, SourceError> {
         if self.ended {
-            return Err(DecodeError::new(ErrorCode::NotStarted, "the session has ended"));
+            return Err(SourceError::Ended);
         }
-        check_pcm(&frame)?;
-        if frame.len() > self.config.queue_bytes_max {
-            let message = "the frame is longer than the whole queue; send shorter frames";
-            return Err(DecodeError::new(ErrorCode::TooLarge, message));
+        let Err(place) = find(&self.sources, name) else { return Ok(false) };
+        if self.sources.len() >= self.sources_max {
+            return Err(SourceError::TooMany);
         }
-        let place = find(&self.sources, source);
-        if let Err(place) = place {
-            self.add_source(place, source)?;
-        }
-        let (Ok(held) | Err(held)) = place;
-        let held = &mut self.sources[held];
-        held.receive(frame, now);
-        self.statuses.extend(held.take_edge());
-        let is_new = place.is_err();
-        self.spread_bytes_max = self.spread_bytes_max.max(self.spread_bytes());
-        Ok(is_new)
+        let instruments = self.metrics.source(name.as_str()).map_err(|_| SourceError::NotMetered)?;
+        self.sources.insert(place, Source::new(name, config, instruments, self.started));
+        Ok(true)
     }
 
-    fn add_source(&mut self, place: usize, name: SourceName) -> Result<(), DecodeError> {
-        if self.sources.len() >= self.config.sources_max {
-            let message = "the session has as many sources as it may; use one of those";
-            return Err(DecodeError::new(ErrorCode::TooManySources, message));
+    /// `came` joined the source's queue, and `dropped` had to leave it for that.
+    pub fn enqueued(&mut self, source: SourceName, came: Amount, dropped: Amount, now: Moment) {
+        if let Some(held) = self.live(source) {
+            held.enqueue(came, dropped, now);
+            self.tell_edge(source);
         }
-        let instruments = (self.metrics.source(name.as_str()))
-            .map_err(|_| DecodeError::new(ErrorCode::Internal, "the source cannot be metered"))?;
-        self.sources.insert(place, Source::new(name, &self.config, instruments, self.started));
-        Ok(())
+        self.spread_max_nanos = self.spread_max_nanos.max(self.spread_nanos());
     }
 
-    /// Moves waiting audio into the source's chunk and returns the chunk when it is long enough or,
-    /// with `flush`, when it holds all there is. None means that more audio is needed.
-    ///
-    /// At the level EMERGENCY every other chunk is dropped here.
-    pub fn next_chunk(&mut self, source: SourceName, flush: bool, now: Moment) -> Option<Chunk> {
-        let held = named(&mut self.sources, source)?;
-        let chunk = held.next_chunk(flush, now);
-        self.statuses.extend(held.take_edge());
-        chunk
+    /// So much left the queue and is in the provider's hands.
+    pub fn dequeued(&mut self, source: SourceName, amount: Amount) {
+        if let Some(held) = self.live(source) {
+            held.dequeue(amount);
+            self.tell_edge(source);
+        }
     }
 
-    /// Moves waiting audio into the source's chunk while the provider works on the one before, so that a
-    /// provider that keeps up never lets the queue overflow, however long its chunks are.
-    pub fn fill_chunk(&mut self, source: SourceName, now: Moment) {
-        if let Some(held) = named(&mut self.sources, source) {
-            held.fill_chunk(now);
-            self.statuses.extend(held.take_edge());
+    /// So much left the queue and will not be processed.
+    pub fn discarded(&mut self, source: SourceName, amount: Amount, now: Moment) {
+        if let Some(held) = self.live(source) {
+            held.drop_waiting(amount, now);
+            self.tell_edge(source);
         }
+    }
+
+    /// So much of what was dequeued will not be processed.
+    pub fn dropped(&mut self, source: SourceName, amount: Amount, now: Moment) {
+        if let Some(held) = self.live(source) {
+            held.drop_taken(amount, now);
+        }
+    }
+
+    /// The provider begins with a chunk.
+    pub fn work_began(&mut self, source: SourceName) {
+        if let Some(held) = self.live(source) {
+            held.work_began();
+        }
+    }
+
+    /// It is done with one, well or not.
+    pub fn work_ended(&mut self, source: SourceName) {
+        if let Some(held) = self.live(source) {
+            held.work_ended();
+        }
+    }
+
+    /// A chunk of so much was processed.
+    pub fn processed(&mut self, source: SourceName, amount: Amount, work: &Work, now: Moment) {
+        if let Some(held) = self.live(source) {
+            held.process(amount, work, now);
+        }
+    }
+
+    /// The provider failed on a chunk of so much, which drops it.
+    pub fn failed(&mut self, source: SourceName, amount: Amount, now: Moment) {
+        if let Some(held) = self.live(source) {
+            held.fail(amount, now);
+        }
+    }
+
+    /// Tells of the fill that the source's queue has now.
+    fn tell_edge(&mut self, source: SourceName) {
+        let edge = self.live(source).and_then(Source::take_edge);
+        self.statuses.extend(edge);
+    }
+
+    /// Nothing is counted after the end, nor of a source that was not opened.
+    #[inline(never)]
+    fn live(&mut self, source: SourceName) -> Option<&mut Source> {
+        let place = find(&self.sources, source).ok().filter(|_| !self.ended)?;
+        self.sources.get_mut(place)
     }
 
     /// Whether nothing waits and nothing is in the provider's hands.
@@ -157,37 +220,45 @@ impl Session {
         self.sources.iter().all(Source::is_drained)
     }
 
-    /// What the provider made of a chunk; None when it failed on it, which drops the chunk.
-    /// Ignored after the end.
-    pub fn end_chunk(&mut self, source: SourceName, chunk: &Chunk, result: Option<ChunkResult>, now: Moment) {
-        if let (false, Some(held)) = (self.ended, named(&mut self.sources, source)) {
-            held.end_chunk(chunk, result, now);
-        }
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Which provider and model work for the source from now on.
     pub fn set_provider(&mut self, source: SourceName, in_force: ProviderInForce) {
-        if let Some(held) = named(&mut self.sources, source) {
+        if let Some(held) = self.live(source) {
             held.set_provider(in_force);
         }
     }
 
     /// What the source's provider is doing from now on.
     pub fn set_provider_phase(&mut self, source: SourceName, phase: ProviderPhase) {
-        if let Some(held) = named(&mut self.sources, source) {
+        if let Some(held) = self.live(source) {
             held.set_phase(phase);
         }
     }
 
     /// What the source's provider said of itself; None when it did not answer.
     pub fn set_provider_health(&mut self, source: SourceName, health: Option<serde_json::Value>) {
-        if let Some(held) = named(&mut self.sources, source) {
+        if let Some(held) = self.live(source) {
             held.set_health(health);
         }
     }
 
-    /// The source's degrade level, which says how its next chunk is to be processed. NORMAL when the
-    /// ladder is off.
+    /// The degrade level that is in force for the source from now on; None when it cannot be had. Ignored unless
+    /// the source's level is to be told.
+    pub fn set_level(&mut self, source: SourceName, level: Option<Level>, now: Moment) {
+        let step = self.live(source).and_then(|held| held.set_level(level, now));
+        self.statuses.extend(step);
+    }
+
+    /// The sources that should have a degrade level and have none.
+    pub fn without_level(&self) -> impl Iterator<Item = SourceName> {
+        self.sources.iter().filter(|source| source.misses_level()).map(Source::name)
+    }
+
+    /// The source's degrade level, which says how its next chunk is to be processed. NORMAL when it has none.
     pub fn level(&self, source: SourceName) -> Level {
         let held = find(&self.sources, source).ok().and_then(|place| self.sources[place].level());
         held.unwrap_or(Level::Normal)
@@ -212,8 +283,8 @@ impl Session {
         let session = SessionFigures {
             tick,
             features: self.features,
-            spread_ms: milliseconds(self.spread_bytes()),
-            spread_max_ms: milliseconds(self.spread_bytes_max),
+            spread_ms: milliseconds(self.spread_nanos()),
+            spread_max_ms: milliseconds(self.spread_max_nanos),
             sources_active: self.sources.iter().map(Source::name).collect(),
             timestamp: rounded(unix_seconds, 3),
         };
@@ -246,10 +317,10 @@ impl Session {
         }
     }
 
-    /// Between the source that has sent the most audio and the one that has sent the least.
-    fn spread_bytes(&self) -> u64 {
-        let positions = || self.sources.iter().map(Source::bytes_received);
-        positions().max().unwrap_or(0) - positions().min().unwrap_or(0)
+    /// Between the source that has sent the most media and the one that has sent the least.
+    fn spread_nanos(&self) -> u64 {
+        let positions = || self.sources.iter().map(Source::position_nanos);
+        positions().max().unwrap_or_default() - positions().min().unwrap_or_default()
     }
 }
 
@@ -260,17 +331,12 @@ impl Drop for Session {
     }
 }
 
-/// So much PCM as time, in ms with one decimal.
-fn milliseconds(pcm_bytes: u64) -> f64 {
-    rounded(pcm_bytes as f64 * 1_000.0 / PCM_BYTES_PER_SECOND as f64, 1)
+/// In ms with one decimal.
+fn milliseconds(nanos: u64) -> f64 {
+    rounded(nanos as f64 / 1_000_000.0, 1)
 }
 
 /// Where the source is, or belongs.
 fn find(sources: &[Source], name: SourceName) -> Result<usize, usize> {
     sources.binary_search_by(|source| source.name().cmp(&name))
-}
-
-fn named(sources: &mut [Source], name: SourceName) -> Option<&mut Source> {
-    let place = find(sources, name).ok()?;
-    Some(&mut sources[place])
 }

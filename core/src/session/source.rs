@@ -3,26 +3,21 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
-
+use super::amount::Amount;
 use super::backpressure::Backpressure;
-use super::chunk::{Chunk, ChunkResult, RecentChunks, audio_time};
-use super::config::SessionConfig;
+use super::config::{Degrade, SourceConfig};
 use super::drop_window::DropWindow;
 use super::inference_window::InferenceWindow;
 use super::ladder::{Ladder, Level, Step};
-use super::queue::{Amount, Queue};
+use super::work::{RecentWork, Work, nanos};
 use crate::instrument::Distribution;
 use crate::registry::SourceInstruments;
 use crate::time::Moment;
 use crate::wire::{
-    ClientFeatures, LadderChange, Metrics, PIECE_BYTES_MAX, ProviderState, SourceName, SourceReceipt, Status,
-    StatusState, Tally, rounded,
+    ClientFeatures, LadderChange, Metrics, ProviderState, SourceName, SourceReceipt, Status, StatusState, Tally,
+    rounded,
 };
 
-const CHUNK_EXTENSION: Duration = Duration::from_secs(1);
-/// The longest that the ladder may make a chunk.
-const CHUNK_MAX: Duration = Duration::from_secs(8);
 const STALLED_AFTER: Duration = Duration::from_secs(3);
 const STALLED_AFTER_MEANS: u32 = 3;
 const TIMELINE_MAX: usize = 1_000;
@@ -38,14 +33,13 @@ pub struct ProviderInForce {
     pub vad_enabled: bool,
 }
 
-/// What the source's worker says its provider is doing.
+/// How the source's provider is. Whether it works just now is told apart, by
+/// [`Session::work_began`](super::Session::work_began).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProviderPhase {
-    /// No chunk is inside.
+    /// It does what it is asked.
     #[default]
-    Idle,
-    /// A chunk is inside.
-    Running,
+    Sound,
     /// It is being made anew.
     Restarting,
     /// Restarts did not help.
@@ -62,23 +56,19 @@ pub(super) struct SessionFigures {
     pub(super) timestamp: f64,
 }
 
-/// One source of a session: its queue, its chunk, its figures.
+/// One source of a session: what became of what it sent, and its figures.
 #[derive(Debug)]
 pub(super) struct Source {
     name: SourceName,
+    config: SourceConfig,
     instruments: SourceInstruments,
-    queue: Queue,
-    /// The chunk that is being filled.
-    open: Chunk,
-    /// It is long enough and waits for the provider.
-    open_is_full: bool,
-    chunk_length: Duration,
-    drop_next_chunk: bool,
 
     received: Amount,
+    waiting: Amount,
     processed: Amount,
     dropped: Amount,
     left: Amount,
+    waiting_since: Option<Moment>,
     dropped_at_last_tick: Amount,
     dropped_in_last_tick: u64,
     drop_window: DropWindow,
@@ -86,14 +76,16 @@ pub(super) struct Source {
 
     started: Moment,
     ladder: Option<Ladder>,
-    has_fallback: bool,
+    told_level: Option<Level>,
     timeline: Vec<LadderChange>,
     timeline_cut: u64,
 
     in_force: ProviderInForce,
     phase: ProviderPhase,
+    /// Chunks inside the provider.
+    at_work: u32,
     health: Option<Arc<serde_json::Value>>,
-    recent: RecentChunks,
+    recent: RecentWork,
     inference: InferenceWindow,
     inference_ms: Distribution,
     worst_realtime_factor: f64,
@@ -108,35 +100,35 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(
         name: SourceName,
-        config: &SessionConfig,
+        config: SourceConfig,
         instruments: SourceInstruments,
         session_started: Moment,
     ) -> Self {
+        let has_ladder = matches!(config.degrade, Degrade::Ladder { .. });
         Self {
             name,
+            config,
             instruments,
-            queue: Queue::new(config.queue_bytes_max, config.queue_frames_max),
-            open: Chunk::default(),
-            open_is_full: false,
-            chunk_length: config.chunk,
-            drop_next_chunk: false,
             received: Amount::default(),
+            waiting: Amount::default(),
             processed: Amount::default(),
             dropped: Amount::default(),
             left: Amount::default(),
+            waiting_since: None,
             dropped_at_last_tick: Amount::default(),
             dropped_in_last_tick: 0,
             drop_window: DropWindow::default(),
             backpressure: Backpressure::default(),
             started: session_started,
-            ladder: config.ladder.then(|| Ladder::new(session_started)),
-            has_fallback: config.fallback,
+            ladder: has_ladder.then(|| Ladder::new(session_started)),
+            told_level: None,
             timeline: Vec::new(),
             timeline_cut: 0,
             in_force: ProviderInForce::default(),
             phase: ProviderPhase::default(),
+            at_work: 0,
             health: None,
-            recent: RecentChunks::default(),
+            recent: RecentWork::default(),
             inference: InferenceWindow::default(),
             inference_ms: Distribution::default(),
             worst_realtime_factor: 0.0,
@@ -153,23 +145,46 @@ impl Source {
         self.name
     }
 
-    // ---- audio in
+    // ---- through the queue
 
-    pub(super) fn receive(&mut self, mut frame: Bytes, now: Moment) {
-        while !frame.is_empty() {
-            let piece = frame.split_to(frame.len().min(PIECE_BYTES_MAX));
-            let arrived = Amount::of(&piece);
-            self.received += arrived;
-            self.instruments.bytes_received.add(arrived.bytes);
-            self.instruments.frames_received.inc();
-            let overflow = self.queue.push(piece, now);
-            self.count_dropped(overflow, now);
+    /// `came` joined the queue, and `dropped` had to leave it for that.
+    pub(super) fn enqueue(&mut self, came: Amount, dropped: Amount, now: Moment) {
+        self.received += came;
+        self.instruments.bytes_received.add(came.bytes);
+        self.instruments.frames_received.add(came.frames);
+        let dropped = dropped.at_most(self.waiting + came);
+        self.waiting += came;
+        // What was dropped does not count as served: the wait goes on.
+        self.waiting_since.get_or_insert(now);
+        self.leave_queue(dropped);
+        self.count_dropped(dropped, now);
+    }
+
+    pub(super) fn dequeue(&mut self, amount: Amount) {
+        self.leave_queue(amount.at_most(self.waiting));
+    }
+
+    fn leave_queue(&mut self, amount: Amount) {
+        self.waiting = self.waiting - amount;
+        if self.waiting.frames == 0 {
+            self.waiting_since = None;
         }
-        self.tell_queue_depth();
+        self.instruments.queue_depth.set(self.waiting.frames as f64);
+    }
+
+    pub(super) fn drop_waiting(&mut self, amount: Amount, now: Moment) {
+        let amount = amount.at_most(self.waiting);
+        self.leave_queue(amount);
+        self.count_dropped(amount, now);
+    }
+
+    /// Of what is in the provider's hands.
+    pub(super) fn drop_taken(&mut self, amount: Amount, now: Moment) {
+        self.count_dropped(amount.at_most(self.in_provider()), now);
     }
 
     fn count_dropped(&mut self, amount: Amount, now: Moment) {
-        if amount.frames > 0 {
+        if amount != Amount::default() {
             self.dropped += amount;
             self.drop_window.add(amount.frames, now);
             self.instruments.frames_dropped.add(amount.frames);
@@ -177,100 +192,51 @@ impl Source {
         }
     }
 
-    fn tell_queue_depth(&self) {
-        self.instruments.queue_depth.set(self.queue.waiting().frames as f64);
-    }
-
-    pub(super) fn bytes_received(&self) -> u64 {
-        self.received.bytes
+    /// How far it has got.
+    pub(super) fn position_nanos(&self) -> u64 {
+        self.received.media_nanos
     }
 
     /// What was received and has met no end yet, less what waits.
     fn in_provider(&self) -> Amount {
-        self.received - self.processed - self.dropped - self.queue.waiting()
+        self.received - self.processed - self.dropped - self.waiting
     }
 
     pub(super) fn is_drained(&self) -> bool {
         (self.received - self.processed - self.dropped).frames == 0
     }
 
-    // ---- audio to the provider and back
+    // ---- in the provider's hands
 
-    pub(super) fn next_chunk(&mut self, flush: bool, now: Moment) -> Option<Chunk> {
-        self.fill_chunk(now);
-        let is_rest = flush && !self.open_is_full && self.open.amount().frames > 0;
-        if is_rest {
-            self.complete_chunk(now);
-        }
-        core::mem::take(&mut self.open_is_full).then(|| core::mem::take(&mut self.open))
+    pub(super) fn work_began(&mut self) {
+        self.at_work = self.at_work.saturating_add(1);
     }
 
-    /// Moves what waits into the chunk that is being filled, until that is long enough.
-    pub(super) fn fill_chunk(&mut self, now: Moment) {
-        while !self.open_is_full {
-            let Some(piece) = self.queue.take() else { break };
-            self.open.add(piece);
-            if self.open.duration() >= self.wanted_chunk() {
-                self.complete_chunk(now);
-            }
-        }
-        self.tell_queue_depth();
+    pub(super) fn work_ended(&mut self) {
+        self.at_work = self.at_work.saturating_sub(1);
     }
 
-    /// The chunk takes no more audio: it is for the provider, or to be dropped.
-    fn complete_chunk(&mut self, now: Moment) {
-        if self.is_to_be_dropped() {
-            let chunk = core::mem::take(&mut self.open);
-            self.count_dropped(chunk.amount(), now);
-        } else {
-            self.open_is_full = true;
-        }
-    }
-
-    fn wanted_chunk(&self) -> Duration {
-        if self.level() < Some(Level::Warning) {
-            return self.chunk_length;
-        }
-        (self.chunk_length + CHUNK_EXTENSION).min(CHUNK_MAX.max(self.chunk_length))
-    }
-
-    /// At EMERGENCY and above, every other chunk.
-    fn is_to_be_dropped(&mut self) -> bool {
-        if self.level() < Some(Level::Emergency) {
-            self.drop_next_chunk = false;
-            return false;
-        }
-        let drop = self.drop_next_chunk;
-        self.drop_next_chunk = !drop;
-        drop
-    }
-
-    pub(super) fn end_chunk(&mut self, chunk: &Chunk, result: Option<ChunkResult>, now: Moment) {
+    pub(super) fn fail(&mut self, amount: Amount, now: Moment) {
         self.last_chunk_ended = Some(now);
-        match result {
-            Some(result) => self.count_processed(chunk, result, now),
-            None => {
-                self.chunks_failed += 1;
-                self.instruments.errors.inc();
-                self.count_dropped(chunk.amount(), now);
-            }
-        }
+        self.chunks_failed += 1;
+        self.instruments.errors.inc();
+        self.drop_taken(amount, now);
     }
 
-    fn count_processed(&mut self, chunk: &Chunk, result: ChunkResult, now: Moment) {
-        let processing = now.since(chunk.last_arrived());
-        self.processed += chunk.amount();
+    pub(super) fn process(&mut self, amount: Amount, work: &Work, now: Moment) {
+        self.last_chunk_ended = Some(now);
+        self.processed += amount.at_most(self.in_provider());
         self.chunks_processed += 1;
-        self.recent.add(result.inference, processing, chunk.duration());
+        self.recent.add(work, amount.media_nanos);
         self.worst_realtime_factor = self.worst_realtime_factor.max(self.recent.realtime_factor());
-        self.inference.add(result.inference);
-        self.inference_ms.record(millis(result.inference));
+        self.inference.add(work.inference);
+        self.inference_ms.record(millis(work.inference));
         self.instruments.chunks_processed.inc();
-        self.instruments.inference_time_ms.record(millis(result.inference));
-        self.instruments.processing_time_ms.record(millis(processing));
-        self.instruments.processing_lag_seconds.set(processing.as_secs_f64());
-        self.voice_ratio = result.voice.map(|voice| rounded(voice.ratio, 2));
-        if let Some(voice) = result.voice {
+        self.instruments.inference_time_ms.record(millis(work.inference));
+        self.instruments.processing_time_ms.record(millis(work.processing));
+        self.instruments.processing_lag_seconds.set(work.processing.as_secs_f64());
+        self.voice_ratio = work.voice.map(|voice| rounded(voice.ratio, 2));
+        if let Some(voice) = work.voice {
             self.chunks_judged += 1;
             self.chunks_with_speech += u64::from(voice.is_speech);
         }
@@ -278,12 +244,8 @@ impl Source {
 
     /// Drops whatever has met no end yet.
     pub(super) fn abandon(&mut self, now: Moment) {
-        let (waiting, in_provider) = (self.queue.waiting(), self.in_provider());
-        self.queue.clear();
-        (self.open, self.open_is_full) = (Chunk::default(), false);
-        self.tell_queue_depth();
-        self.left = waiting;
-        self.left += in_provider;
+        self.left = self.waiting + self.in_provider();
+        self.leave_queue(self.waiting);
         self.count_dropped(self.left, now);
     }
 
@@ -301,26 +263,46 @@ impl Source {
         self.health = health.map(Arc::new);
     }
 
-    /// None when the ladder is off.
+    /// None when it has none, or nobody tells it.
     pub(super) fn level(&self) -> Option<Level> {
-        self.ladder.as_ref().map(Ladder::level)
+        self.ladder.as_ref().map_or(self.told_level, |ladder| Some(ladder.level()))
+    }
+
+    /// Whether it should have a degrade level and has none.
+    pub(super) fn misses_level(&self) -> bool {
+        self.config.degrade != Degrade::None && self.level().is_none()
+    }
+
+    /// The level that is in force from now on; None when it cannot be had. Ignored unless it is to be told.
+    pub(super) fn set_level(&mut self, level: Option<Level>, now: Moment) -> Option<Status> {
+        if self.config.degrade != Degrade::Told {
+            return None;
+        }
+        let from = core::mem::replace(&mut self.told_level, level).unwrap_or(Level::Normal);
+        let to = level.filter(|level| *level != from)?;
+        Some(self.tell_step(Step { from, to }, now))
     }
 
     // ---- statuses
 
     /// The status that the present fill calls for.
     pub(super) fn take_edge(&mut self) -> Option<Status> {
-        let status = self.backpressure.update(self.queue.fill_ratio())?;
+        let status = self.backpressure.update(self.fill_ratio())?;
         Some(Status { source: Some(self.name), backlog_seconds: Some(self.backlog_seconds()), ..status })
     }
 
     pub(super) fn check_ladder(&mut self, now: Moment) -> Option<Status> {
         // A fallback that fails too must not hold the level: the provider itself may be well again.
         let on_primary = self.level() < Some(Level::Failover);
-        let must_fail_over = self.has_fallback && on_primary && self.phase == ProviderPhase::Failed;
+        let has_fallback = self.config.degrade == Degrade::Ladder { fallback: true };
+        let must_fail_over = has_fallback && on_primary && self.phase == ProviderPhase::Failed;
         let step = self.ladder.as_mut()?.check(self.recent.realtime_factor(), must_fail_over, now)?;
+        Some(self.tell_step(step, now))
+    }
+
+    fn tell_step(&mut self, step: Step, now: Moment) -> Status {
         self.remember(step, now);
-        Some(Status { source: Some(self.name), backlog_seconds: Some(self.backlog_seconds()), ..step.status() })
+        Status { source: Some(self.name), backlog_seconds: Some(self.backlog_seconds()), ..step.status() }
     }
 
     fn remember(&mut self, step: Step, now: Moment) {
@@ -340,7 +322,7 @@ impl Source {
             source: Some(self.name),
             backlog_seconds: Some(self.backlog_seconds()),
             dropped_frames: Some(news.frames),
-            dropped_seconds: Some(rounded(audio_time(news.bytes).as_secs_f64(), 2)),
+            dropped_seconds: Some(rounded(news.media_seconds(), 2)),
             dropped_total: Some(self.dropped.frames),
             ..Status::new(StatusState::Backpressure, "Audio was dropped")
         })
@@ -348,8 +330,16 @@ impl Source {
 
     // ---- figures
 
+    /// The largest share of a bound that is taken; 0 without bounds.
+    fn fill_ratio(&self) -> f64 {
+        let (held, most) = (&self.waiting, &self.config);
+        let share = |held: u64, most: u64| if most == 0 { 0.0 } else { held as f64 / most as f64 };
+        let by_size = share(held.bytes, most.bytes_max).max(share(held.frames, most.frames_max));
+        by_size.max(share(held.media_nanos, nanos(most.media_max)))
+    }
+
     fn backlog_seconds(&self) -> f64 {
-        rounded(audio_time(self.queue.waiting().bytes).as_secs_f64(), 2)
+        rounded(self.waiting.media_seconds(), 2)
     }
 
     fn provider_state(&self, now: Moment) -> ProviderState {
@@ -357,33 +347,31 @@ impl Source {
             ProviderPhase::Restarting => ProviderState::Restarting,
             ProviderPhase::Failed => ProviderState::Failed,
             _ if self.is_stalled(now) => ProviderState::Stalled,
-            ProviderPhase::Running => ProviderState::Running,
-            ProviderPhase::Idle => ProviderState::Idle,
+            ProviderPhase::Sound if self.at_work > 0 => ProviderState::Running,
+            ProviderPhase::Sound => ProviderState::Idle,
         }
     }
 
     /// Audio waits, and no chunk has ended since, for too long.
     fn is_stalled(&self, now: Moment) -> bool {
-        let Some(waiting_since) = self.queue.waiting_since() else { return false };
+        let Some(waiting_since) = self.waiting_since else { return false };
         let since = self.last_chunk_ended.map_or(waiting_since, |ended| ended.max(waiting_since));
         now.since(since) >= STALLED_AFTER.max(self.recent.mean_inference() * STALLED_AFTER_MEANS)
     }
 
     pub(super) fn figures(&mut self, session: &SessionFigures, now: Moment) -> Metrics {
-        let waiting = self.queue.waiting();
-        let frames_max = self.queue.frames_max() as u64;
-        let bytes_max = self.queue.bytes_max() as u64;
+        let SourceConfig { frames_max, bytes_max, media_max, .. } = self.config;
         Metrics {
             source: self.name,
             tick: session.tick,
-            queue_bytes: waiting.bytes,
+            queue_bytes: self.waiting.bytes,
             queue_bytes_max: bytes_max,
-            queue_depth: waiting.frames,
+            queue_depth: self.waiting.frames,
             queue_max_frames: frames_max,
             queue_max: frames_max,
-            queue_fill_ratio: rounded(self.queue.fill_ratio(), 2),
+            queue_fill_ratio: rounded(self.fill_ratio(), 2),
             backlog_seconds: self.backlog_seconds(),
-            max_backlog_seconds: rounded(audio_time(bytes_max).as_secs_f64(), 2),
+            max_backlog_seconds: rounded(media_max.as_secs_f64(), 2),
             dropped_total: self.dropped.frames,
             dropped_recent: self.dropped_in_last_tick,
             dropped_chunks_last_10s: self.drop_window.total(now),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tachograph_core::session::{Chunk, SessionConfig};
+use tachograph_core::session::{AudioConfig, Chunk};
 use tachograph_core::wire::{MIC, Metrics, SYSTEM, SourceName};
 
 #[cfg(target_arch = "wasm32")]
@@ -72,12 +72,12 @@ const FRAMES_MAX: usize = 7;
 
 impl Run {
     fn new() -> Self {
-        let config = SessionConfig {
+        let config = AudioConfig {
             queue_bytes_max: BYTES_MAX,
             queue_frames_max: FRAMES_MAX,
             chunk: core::time::Duration::from_millis(150),
             fallback: true,
-            ..SessionConfig::default()
+            ..AudioConfig::default()
         };
         Self { bench: Bench::with(config), now: 0, seen: BTreeMap::new() }
     }
@@ -101,7 +101,7 @@ impl Run {
     }
 
     fn receive(&mut self, source: SourceName, bytes: usize) {
-        let accepted = self.bench.session.receive(source, vec![0; bytes].into(), ms(self.now)).is_ok();
+        let accepted = self.bench.receive(source, vec![0; bytes].into(), ms(self.now)).is_ok();
         assert_eq!(accepted, bytes > 0 && bytes.is_multiple_of(2) && bytes <= BYTES_MAX);
         if accepted {
             let seen = self.seen.entry(source).or_default();
@@ -110,7 +110,7 @@ impl Run {
     }
 
     fn next_chunk(&mut self, source: SourceName, flush: bool) {
-        let chunk = self.bench.session.next_chunk(source, flush, ms(self.now));
+        let chunk = self.bench.next_chunk(source, flush, ms(self.now));
         let Some(figures) = self.figures().remove(&source) else { return assert!(chunk.is_none()) };
         let seen = self.seen.entry(source).or_default();
         let taken = seen.last_waiting.minus(waiting(&figures));
@@ -122,7 +122,7 @@ impl Run {
 
     fn end_chunk(&mut self, source: SourceName, inference: Option<u64>) {
         let Some(chunk) = self.seen.get_mut(&source).and_then(|seen| seen.chunks.pop()) else { return };
-        self.bench.session.end_chunk(source, &chunk, inference.and_then(took), ms(self.now));
+        self.bench.end_chunk_of(source, &chunk, inference.and_then(took), ms(self.now));
         let seen = self.seen.entry(source).or_default();
         if inference.is_some() {
             seen.processed = seen.processed.plus(Amount::of(&chunk));

@@ -1,4 +1,4 @@
-use tachograph_core::session::SessionConfig;
+use tachograph_core::session::AudioConfig;
 use tachograph_core::wire::{MIC, SYSTEM, StatusState};
 
 #[cfg(target_arch = "wasm32")]
@@ -21,7 +21,7 @@ struct Percent(Bench);
 impl Percent {
     fn new() -> Self {
         let chunk = core::time::Duration::from_millis(1);
-        Self(Bench::with(SessionConfig { queue_frames_max: 100, chunk, ..SessionConfig::default() }))
+        Self(Bench::with(AudioConfig { queue_frames_max: 100, chunk, ..AudioConfig::default() }))
     }
 
     fn add(&mut self, percents: usize) -> Vec<StatusState> {
@@ -53,11 +53,11 @@ fn the_thresholds_are_exact_in_bytes_too() {
     let mut bench = Bench::new();
     bench.hear(1_700, 0);
     assert_eq!(states(&mut bench), []);
-    bench.session.receive(SYSTEM, vec![0; 2].into(), ms(0)).unwrap();
+    bench.receive(SYSTEM, vec![0; 2].into(), ms(0)).unwrap();
     assert_eq!(states(&mut bench), [Buffering]);
-    bench.session.receive(SYSTEM, vec![0; 6_398].into(), ms(0)).unwrap();
+    bench.receive(SYSTEM, vec![0; 6_398].into(), ms(0)).unwrap();
     assert_eq!(states(&mut bench), []);
-    bench.session.receive(SYSTEM, vec![0; 2].into(), ms(0)).unwrap();
+    bench.receive(SYSTEM, vec![0; 2].into(), ms(0)).unwrap();
     assert_eq!(states(&mut bench), [Overloaded]);
 }
 
@@ -110,8 +110,8 @@ fn a_leap_from_empty_to_full_is_one_status() {
 fn a_status_says_which_source_and_how_much_waits() {
     let mut bench = Bench::new();
     bench.hear(100, 0);
-    bench.session.receive(MIC, pcm(1_750), ms(0)).unwrap();
-    bench.session.next_chunk(MIC, true, ms(0));
+    bench.receive(MIC, pcm(1_750), ms(0)).unwrap();
+    bench.next_chunk(MIC, true, ms(0));
     let told: Vec<_> =
         bench.statuses().iter().map(|s| (s.state, s.message.clone(), s.source, s.backlog_seconds)).collect();
     assert_eq!(

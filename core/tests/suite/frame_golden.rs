@@ -2,7 +2,7 @@
 //! both anew.
 
 use tachograph_core::registry::{Aggregation, DefaultMetrics, Descriptor};
-use tachograph_core::session::{ProviderInForce, ProviderPhase, Session, SessionConfig, Voice};
+use tachograph_core::session::{Audio, AudioConfig, ProviderInForce, Session, Voice};
 use tachograph_core::time::Moment;
 use tachograph_core::wire::frame::{Applied, Decoder, Outcome, Record, write_skipped};
 use tachograph_core::wire::{
@@ -67,10 +67,11 @@ fn say(server: &mut Server, stream: &mut Vec<u8>, plain: &mut Vec<StreamFrame<'s
 /// Two sessions, of which one ends; each event.
 fn sessions(server: &mut Server, stream: &mut Vec<u8>, plain: &mut Vec<StreamFrame<'static>>) {
     let metrics = DefaultMetrics::register(&tachograph_core::registry::Registry::new()).unwrap();
-    let mut live = Session::new(SessionConfig::default(), metrics, Default::default(), Moment::default());
-    live.receive(MIC, pcm(320), ms(10)).unwrap();
+    let mut live = Session::new(2, metrics, Default::default(), Moment::default());
+    let mut audio = Audio::new(AudioConfig::default());
+    audio.receive(&mut live, MIC, pcm(320), ms(10)).unwrap();
     live.set_provider(MIC, ProviderInForce { provider: "vad".into(), model_id: "earshot".into(), vad_enabled: true });
-    live.set_provider_phase(MIC, ProviderPhase::Running);
+    live.work_began(MIC);
     live.set_provider_health(MIC, Some(serde_json::json!({"ok": true, "load": [0.5, -1, null], "who": {"is": "it"}})));
     let happened = |server: &Server, session, kind| Event {
         timestamp: server.now() - 0.125,
@@ -84,13 +85,13 @@ fn sessions(server: &mut Server, stream: &mut Vec<u8>, plain: &mut Vec<StreamFra
     server.events = vec![happened(server, Some(4), EventKind::SessionStarted)];
     for second in 1..=3 {
         if second == 2 {
-            live.receive(SYSTEM, pcm(500), ms(1_500)).unwrap();
-            let chunk = live.next_chunk(MIC, true, ms(1_600)).unwrap();
+            audio.receive(&mut live, SYSTEM, pcm(500), ms(1_500)).unwrap();
+            let chunk = audio.next_chunk(&mut live, MIC, true, ms(1_600)).unwrap();
             let result = took(125).map(|result| tachograph_core::session::ChunkResult {
                 voice: Some(Voice { ratio: 0.625, is_speech: true }),
                 ..result
             });
-            live.end_chunk(MIC, &chunk, result, ms(1_700));
+            audio.end_chunk(&mut live, MIC, &chunk, result, ms(1_700));
             server.events.extend(happenings(server.now()));
             server.events_dropped = 5;
             add_source(&mut server.sessions[1], silent(SourceName::parse("radio").unwrap(), 0.0));

@@ -1,7 +1,7 @@
 //! An hour of a server with three sessions: every frame says exactly what the plain form does.
 
 use tachograph_core::registry::{DefaultMetrics, Descriptor};
-use tachograph_core::session::{ChunkResult, Session, SessionConfig, Voice};
+use tachograph_core::session::{Audio, AudioConfig, ChunkResult, Session, Voice};
 use tachograph_core::snapshot::{RegistrySnapshot, Value};
 use tachograph_core::time::Moment;
 use tachograph_core::wire::frame::Decoder;
@@ -15,6 +15,7 @@ const FAMILIES: [&str; 6] = ["requests", "bytes", "load", "room", "wait", "work"
 
 struct Live {
     session: Session,
+    audio: Audio,
     started: u64,
 }
 
@@ -29,12 +30,13 @@ fn an_hour_is_read_as_it_was_said() {
     for second in 1..=SECONDS {
         count(&server, &mut random);
         if matches!(second, 3 | 500 | 1_700) {
-            let session = Session::new(SessionConfig::default(), metrics.clone(), Default::default(), moment(second));
-            live.push(Live { session, started: second });
+            let session = Session::new(2, metrics.clone(), Default::default(), moment(second));
+            let audio = Audio::new(AudioConfig::default());
+            live.push(Live { session, audio, started: second });
             server.sessions.push(self::session(second));
         }
         for (live, state) in live.iter_mut().zip(&mut server.sessions) {
-            hear(&mut live.session, second, &mut random);
+            hear(live, second, &mut random);
             state.sources = live.session.tick(second - live.started, moment(second), server.wall_ms as f64 / 1_000.0);
             (state.age_seconds, state.ticks_sent) = ((second - live.started) as f64, second - live.started);
             let statuses = live.session.take_statuses();
@@ -110,19 +112,19 @@ fn count(server: &Server, random: &mut Random) {
 }
 
 /// A second of audio of two sources, of which one is processed.
-fn hear(session: &mut Session, second: u64, random: &mut Random) {
-    let at = moment(second);
+fn hear(live: &mut Live, second: u64, random: &mut Random) {
+    let (at, Live { session, audio, .. }) = (moment(second), live);
     for source in [MIC, SYSTEM] {
-        let _ended = session.receive(source, pcm(900 + random.below(10) as usize * 20), at);
+        let _ended = audio.receive(session, source, pcm(900 + random.below(10) as usize * 20), at);
     }
-    if let Some(chunk) = session.next_chunk(MIC, true, at) {
+    if let Some(chunk) = audio.next_chunk(session, MIC, true, at) {
         let voice = Some(Voice { ratio: rounded(random.share(), 2), is_speech: random.below(2) == 0 });
         let result = took(100 + random.below(300)).map(|result| ChunkResult { voice, ..result });
-        session.end_chunk(MIC, &chunk, result, at);
+        audio.end_chunk(session, MIC, &chunk, result, at);
     }
     if random.below(3) == 0
-        && let Some(chunk) = session.next_chunk(SYSTEM, true, at)
+        && let Some(chunk) = audio.next_chunk(session, SYSTEM, true, at)
     {
-        session.end_chunk(SYSTEM, &chunk, took(1_500), at);
+        audio.end_chunk(session, SYSTEM, &chunk, took(1_500), at);
     }
 }

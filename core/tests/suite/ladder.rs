@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use tachograph_core::session::{Action, Ladder, Level, ProviderPhase, SessionConfig};
+use tachograph_core::session::{Action, AudioConfig, Ladder, Level, ProviderPhase};
 use tachograph_core::wire::{SYSTEM, Status};
 
 #[cfg(target_arch = "wasm32")]
@@ -189,15 +189,15 @@ fn ticks(bench: &mut Bench, seconds: core::ops::RangeInclusive<u64>) -> Vec<(u64
     steps
 }
 
-fn config(chunk_seconds: u64) -> SessionConfig {
+fn config(chunk_seconds: u64) -> AudioConfig {
     let chunk = Duration::from_secs(chunk_seconds);
-    SessionConfig { chunk, queue_bytes_max: 640_000, ..SessionConfig::default() }
+    AudioConfig { chunk, queue_bytes_max: 640_000, ..AudioConfig::default() }
 }
 
 /// How long a chunk is that has all the audio it wants.
 fn chunk_seconds(bench: &mut Bench, at: u64) -> u64 {
     bench.hear(12_000, at);
-    let chunk = bench.session.next_chunk(SYSTEM, false, ms(at)).unwrap();
+    let chunk = bench.next_chunk(SYSTEM, false, ms(at)).unwrap();
     bench.end_chunk(&chunk, None, at);
     while bench.take(at).is_some() {}
     chunk.duration().as_secs()
@@ -302,8 +302,8 @@ fn a_dropped_chunk_makes_room_for_the_next_one_at_once() {
     work(&mut bench, 2.0, 0);
     ticks(&mut bench, 1..=30);
     bench.hear(9_000, 30_000);
-    let first = bench.session.next_chunk(SYSTEM, false, ms(30_000)).unwrap();
-    let third = bench.session.next_chunk(SYSTEM, false, ms(30_000)).unwrap();
+    let first = bench.next_chunk(SYSTEM, false, ms(30_000)).unwrap();
+    let third = bench.next_chunk(SYSTEM, false, ms(30_000)).unwrap();
     assert_eq!([first, third].map(|chunk| chunk.duration().as_secs()), [3, 3]);
     assert_eq!(bench.tick(30_000).dropped_total, 30);
 }
@@ -311,7 +311,7 @@ fn a_dropped_chunk_makes_room_for_the_next_one_at_once() {
 #[test]
 fn a_failed_provider_without_a_fallback_stays_where_its_realtime_factor_puts_it() {
     for (fallback, highest) in [(false, Normal), (true, Failover)] {
-        let mut bench = Bench::with(SessionConfig { fallback, ..SessionConfig::default() });
+        let mut bench = Bench::with(AudioConfig { fallback, ..AudioConfig::default() });
         bench.process(1_000, 100, 0);
         bench.session.set_provider_phase(SYSTEM, ProviderPhase::Failed);
         let steps = ticks(&mut bench, 1..=60);
@@ -325,7 +325,7 @@ fn a_failed_provider_without_a_fallback_stays_where_its_realtime_factor_puts_it(
 
 #[test]
 fn without_the_ladder_nothing_degrades_and_the_figures_are_absent() {
-    let mut bench = Bench::with(SessionConfig { ladder: false, ..SessionConfig::default() });
+    let mut bench = Bench::with(AudioConfig { ladder: false, ..AudioConfig::default() });
     work(&mut bench, 5.0, 0);
     assert!(ticks(&mut bench, 1..=100).is_empty());
     let figures = bench.tick(101_000);

@@ -17,15 +17,31 @@ fn the_state_is_what_the_worker_says() {
     let mut bench = Bench::new();
     bench.hear(100, 0);
     assert_eq!(state(&mut bench, 0), Idle);
-    for (phase, told) in [
-        (ProviderPhase::Running, Running),
-        (ProviderPhase::Restarting, Restarting),
-        (ProviderPhase::Failed, Failed),
-        (ProviderPhase::Idle, Idle),
-    ] {
+    for (phase, told) in
+        [(ProviderPhase::Sound, Running), (ProviderPhase::Restarting, Restarting), (ProviderPhase::Failed, Failed)]
+    {
+        bench.session.work_began(SYSTEM);
         bench.session.set_provider_phase(SYSTEM, phase);
         assert_eq!(state(&mut bench, 0), told);
+        bench.session.work_ended(SYSTEM);
     }
+    bench.session.set_provider_phase(SYSTEM, ProviderPhase::Sound);
+    assert_eq!(state(&mut bench, 0), Idle);
+}
+
+#[test]
+fn a_provider_runs_until_the_last_of_its_chunks_is_done() {
+    let mut bench = Bench::new();
+    bench.hear(100, 0);
+    bench.session.work_began(SYSTEM);
+    bench.session.work_began(SYSTEM);
+    bench.session.work_ended(SYSTEM);
+    assert_eq!(state(&mut bench, 0), Running);
+    bench.session.work_ended(SYSTEM);
+    bench.session.work_ended(SYSTEM);
+    assert_eq!(state(&mut bench, 0), Idle);
+    bench.session.work_began(SYSTEM);
+    assert_eq!(state(&mut bench, 0), Running, "an end too many is not owed");
 }
 
 #[test]
@@ -36,10 +52,12 @@ fn a_state_is_told_in_small_letters() {
 
 #[test]
 fn a_provider_is_stalled_when_audio_waits_and_no_chunk_ended_for_3_s() {
-    for phase in [ProviderPhase::Idle, ProviderPhase::Running] {
+    for works in [false, true] {
         let mut bench = Bench::new();
         bench.hear(100, 500);
-        bench.session.set_provider_phase(SYSTEM, phase);
+        if works {
+            bench.session.work_began(SYSTEM);
+        }
         assert_ne!(state(&mut bench, 3_499), Stalled);
         assert_eq!(state(&mut bench, 3_500), Stalled);
     }
@@ -72,7 +90,7 @@ fn a_chunk_that_ends_well_or_not_begins_the_wait_anew() {
 fn a_provider_is_not_stalled_while_no_audio_waits() {
     let mut bench = Bench::new();
     bench.hear(100, 0);
-    bench.session.set_provider_phase(SYSTEM, ProviderPhase::Running);
+    bench.session.work_began(SYSTEM);
     bench.take(0).unwrap();
     assert_eq!(state(&mut bench, 60_000), Running);
 }

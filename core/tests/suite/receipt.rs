@@ -38,9 +38,9 @@ fn a_receipt_has_the_totals_of_each_source() {
 fn what_was_left_counts_as_dropped_and_is_said() {
     let mut bench = Bench::new();
     bench.hear(2_000, 0);
-    assert!(bench.session.next_chunk(SYSTEM, false, ms(0)).is_some());
+    assert!(bench.next_chunk(SYSTEM, false, ms(0)).is_some());
     bench.hear(300, 0);
-    assert!(bench.session.next_chunk(SYSTEM, false, ms(0)).is_none());
+    assert!(bench.next_chunk(SYSTEM, false, ms(0)).is_none());
     bench.hear(100, 0);
     let receipt = bench.end(8_000);
     let part = only(&receipt);
@@ -117,8 +117,8 @@ fn after_the_end_nothing_is_counted_any_more() {
     let counted = bench.counted();
 
     bench.end_chunk(&chunk, took(10), 2_000);
-    assert_eq!(bench.session.receive(SYSTEM, pcm(100), ms(2_000)).unwrap_err().code, ErrorCode::NotStarted);
-    assert_eq!(bench.session.receive(MIC, pcm(100), ms(2_000)).unwrap_err().code, ErrorCode::NotStarted);
+    assert_eq!(bench.receive(SYSTEM, pcm(100), ms(2_000)).unwrap_err().code, ErrorCode::NotStarted);
+    assert_eq!(bench.receive(MIC, pcm(100), ms(2_000)).unwrap_err().code, ErrorCode::NotStarted);
     assert!(bench.take(2_000).is_none());
     assert_eq!(bench.end(1_000), receipt);
     let registry = bench.registry.clone();

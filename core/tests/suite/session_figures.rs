@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use tachograph_core::registry::{DefaultMetrics, Registry};
-use tachograph_core::session::{ChunkResult, Session, SessionConfig, Voice};
+use tachograph_core::session::{Audio, AudioConfig, ChunkResult, Session, Voice};
 use tachograph_core::wire::{ClientFeatures, MIC, Metrics, SYSTEM, SourceName, rounded};
 
 #[cfg(target_arch = "wasm32")]
@@ -37,7 +37,7 @@ fn there_are_figures_for_each_source_that_has_sent_audio_and_for_no_other() {
 
 #[test]
 fn the_active_sources_are_sorted() {
-    let mut bench = Bench::with(SessionConfig { sources_max: 4, ..SessionConfig::default() });
+    let mut bench = Bench::with(AudioConfig { sources_max: 4, ..AudioConfig::default() });
     for name in ["system", "app", "mic", "line"] {
         bench.hear_from(SourceName::parse(name).unwrap(), 10, 0);
     }
@@ -52,7 +52,7 @@ fn the_active_sources_are_sorted() {
 
 #[test]
 fn the_fill_is_the_larger_of_bytes_and_frames_by_their_bounds() {
-    let mut bench = Bench::with(SessionConfig { queue_frames_max: 20, ..SessionConfig::default() });
+    let mut bench = Bench::with(AudioConfig { queue_frames_max: 20, ..AudioConfig::default() });
     bench.hear(500, 0);
     assert_eq!(bench.tick(0).queue_fill_ratio, 0.25);
     (0..5).for_each(|_| bench.hear(1, 0));
@@ -129,9 +129,9 @@ fn silence_and_waiting_do_not_count_into_the_realtime_factor() {
 fn processing_is_timed_from_a_chunks_last_frame_arriving() {
     let mut bench = Bench::new();
     bench.hear(500, 0);
-    assert!(bench.session.next_chunk(SYSTEM, false, ms(0)).is_none());
+    assert!(bench.next_chunk(SYSTEM, false, ms(0)).is_none());
     bench.hear(1_500, 1_500);
-    let chunk = bench.session.next_chunk(SYSTEM, false, ms(1_600)).unwrap();
+    let chunk = bench.next_chunk(SYSTEM, false, ms(1_600)).unwrap();
     bench.hear(100, 1_700);
     bench.end_chunk(&chunk, took(100), 1_800);
     assert_eq!(bench.tick(2_000).avg_processing_ms, 300.0);
@@ -152,8 +152,8 @@ fn each_source_has_its_own_chunks() {
     let mut bench = Bench::new();
     bench.process(1_000, 500, 0);
     bench.hear_from(MIC, 1_000, 0);
-    let chunk = bench.session.next_chunk(MIC, true, ms(0)).unwrap();
-    bench.session.end_chunk(MIC, &chunk, took(100), ms(0));
+    let chunk = bench.next_chunk(MIC, true, ms(0)).unwrap();
+    bench.end_chunk_of(MIC, &chunk, took(100), ms(0));
     let factors: Vec<_> = bench.session.tick(1, ms(0), 0.0).iter().map(|f| (f.source, f.realtime_factor)).collect();
     assert_eq!(factors, [(MIC, 0.1), (SYSTEM, 0.5)]);
 }
@@ -179,7 +179,7 @@ fn the_clock_spread_is_between_the_audio_positions_and_its_maximum_stays() {
     assert_eq!((figures.source_clock_spread_ms, figures.max_source_clock_spread_ms), (0.0, 0.0));
     bench.hear_from(MIC, 400, 0);
     assert_eq!(bench.tick(0).source_clock_spread_ms, 600.0);
-    bench.session.receive(SYSTEM, vec![0; 2].into(), ms(0)).unwrap();
+    bench.receive(SYSTEM, vec![0; 2].into(), ms(0)).unwrap();
     bench.hear_from(MIC, 580, 0);
     let figures = bench.tick(0);
     assert_eq!((figures.source_clock_spread_ms, figures.max_source_clock_spread_ms), (20.1, 600.1));
@@ -206,8 +206,8 @@ fn the_clients_features_are_told_back_each_in_its_field() {
             client_vad_telemetry_enabled: on == 3,
         };
         let metrics = DefaultMetrics::register(&Registry::new()).unwrap();
-        let mut session = Session::new(SessionConfig::default(), metrics, features, ms(0));
-        session.receive(SYSTEM, pcm(10), ms(0)).unwrap();
+        let mut session = Session::new(2, metrics, features, ms(0));
+        Audio::new(AudioConfig::default()).receive(&mut session, SYSTEM, pcm(10), ms(0)).unwrap();
         let figures = serde_json::to_value(&session.tick(1, ms(0), 0.0)[0]).unwrap();
         let told = [
             "client_clock_drift_compensation_enabled",
@@ -260,11 +260,11 @@ fn a_figure_without_data_is_zero() {
 
 #[test]
 fn no_figure_is_ever_nan_or_infinite() {
-    let mut bench = Bench::with(SessionConfig { queue_bytes_max: 2, queue_frames_max: 1, ..SessionConfig::default() });
+    let mut bench = Bench::with(AudioConfig { queue_bytes_max: 2, queue_frames_max: 1, ..AudioConfig::default() });
     for inference in [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(1 << 40)] {
         for ratio in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
             let voice = Some(Voice { ratio, is_speech: false });
-            bench.session.receive(SYSTEM, vec![0; 2].into(), ms(0)).unwrap();
+            bench.receive(SYSTEM, vec![0; 2].into(), ms(0)).unwrap();
             let chunk = bench.take(0).unwrap();
             bench.end_chunk(&chunk, Some(ChunkResult { inference, voice }), u64::MAX);
             for unix in [f64::NAN, f64::INFINITY, f64::MAX, -1.0] {

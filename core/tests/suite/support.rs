@@ -4,10 +4,10 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use tachograph_core::registry::{DefaultMetrics, Registry};
-use tachograph_core::session::{Chunk, ChunkResult, Session, SessionConfig, TickTally};
+use tachograph_core::session::{Audio, AudioConfig, Chunk, ChunkResult, Session, TickTally};
 use tachograph_core::snapshot::RegistrySnapshot;
 use tachograph_core::time::Moment;
-use tachograph_core::wire::{Identity, Metrics, Receipt, SYSTEM, SourceName, Status};
+use tachograph_core::wire::{DecodeError, Identity, Metrics, Receipt, SYSTEM, SourceName, Status};
 
 pub(crate) const UNIX: f64 = 1_767_225_600.0;
 
@@ -27,17 +27,19 @@ pub(crate) fn took(millis: u64) -> Option<ChunkResult> {
 pub(crate) struct Bench {
     pub(crate) registry: Registry,
     pub(crate) session: Session,
+    pub(crate) audio: Audio,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self::with(SessionConfig::default())
+        Self::with(AudioConfig::default())
     }
 
-    pub(crate) fn with(config: SessionConfig) -> Self {
+    pub(crate) fn with(config: AudioConfig) -> Self {
         let registry = Registry::new();
         let metrics = DefaultMetrics::register(&registry).unwrap();
-        Self { registry, session: Session::new(config, metrics, Default::default(), ms(0)) }
+        let session = Session::new(config.sources_max, metrics, Default::default(), ms(0));
+        Self { registry, session, audio: Audio::new(config) }
     }
 
     /// So much audio of "system" arrives.
@@ -46,16 +48,32 @@ impl Bench {
     }
 
     pub(crate) fn hear_from(&mut self, source: SourceName, millis: usize, at: u64) {
-        self.session.receive(source, pcm(millis), ms(at)).unwrap();
+        self.receive(source, pcm(millis), ms(at)).unwrap();
+    }
+
+    pub(crate) fn receive(&mut self, source: SourceName, frame: Bytes, now: Moment) -> Result<bool, DecodeError> {
+        self.audio.receive(&mut self.session, source, frame, now)
+    }
+
+    pub(crate) fn next_chunk(&mut self, source: SourceName, flush: bool, now: Moment) -> Option<Chunk> {
+        self.audio.next_chunk(&mut self.session, source, flush, now)
+    }
+
+    pub(crate) fn fill_chunk(&mut self, source: SourceName, now: Moment) {
+        self.audio.fill_chunk(&mut self.session, source, now);
+    }
+
+    pub(crate) fn end_chunk_of(&mut self, source: SourceName, chunk: &Chunk, result: Option<ChunkResult>, now: Moment) {
+        self.audio.end_chunk(&mut self.session, source, chunk, result, now);
     }
 
     /// Everything of "system" that waits, as one chunk in the provider's hands.
     pub(crate) fn take(&mut self, at: u64) -> Option<Chunk> {
-        self.session.next_chunk(SYSTEM, true, ms(at))
+        self.next_chunk(SYSTEM, true, ms(at))
     }
 
     pub(crate) fn end_chunk(&mut self, chunk: &Chunk, result: Option<ChunkResult>, at: u64) {
-        self.session.end_chunk(SYSTEM, chunk, result, ms(at));
+        self.end_chunk_of(SYSTEM, chunk, result, ms(at));
     }
 
     /// So much audio arrives and is processed at once, with that much time inside the provider.

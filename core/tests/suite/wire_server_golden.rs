@@ -8,7 +8,9 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tachograph_core::registry::{DefaultMetrics, Descriptor, Registry};
-use tachograph_core::session::{ChunkResult, ProviderInForce, ProviderPhase, Session, SessionConfig, TickTally, Voice};
+use tachograph_core::session::{
+    Audio, AudioConfig, ChunkResult, ProviderInForce, ProviderPhase, Session, TickTally, Voice,
+};
 use tachograph_core::snapshot::RegistrySnapshot;
 use tachograph_core::wire::{
     ClientFeatures, Envelope, ErrorCode, ErrorMessage, Event, EventKind, FinalSummary, Identity, MIC, Metrics, SYSTEM,
@@ -108,7 +110,7 @@ fn the_edges_of_backpressure() {
 
 #[test]
 fn each_level_of_the_ladder() {
-    let mut bench = Bench::with(SessionConfig { fallback: true, ..SessionConfig::default() });
+    let mut bench = Bench::with(AudioConfig { fallback: true, ..AudioConfig::default() });
     bench.process(1_000, 2_000, 0);
     bench.session.set_provider_phase(SYSTEM, ProviderPhase::Failed);
     for (at, name) in [(10, "warning"), (20, "degrade"), (30, "emergency"), (40, "failover")] {
@@ -149,13 +151,14 @@ fn eventful(ladder: bool) -> Bench {
     };
     let registry = Registry::new();
     let metrics = DefaultMetrics::register(&registry).unwrap();
-    let config = SessionConfig { ladder, ..SessionConfig::default() };
-    let mut bench = Bench { registry, session: Session::new(config, metrics, features, ms(0)) };
+    let config = AudioConfig { ladder, ..AudioConfig::default() };
+    let session = Session::new(config.sources_max, metrics, features, ms(0));
+    let mut bench = Bench { registry, session, audio: Audio::new(config) };
     let in_force = ProviderInForce { provider: "vad".into(), model_id: "earshot".into(), vad_enabled: true };
     bench.hear_from(MIC, 320, 0);
     bench.hear(2_000, 100);
     bench.session.set_provider(SYSTEM, in_force);
-    bench.session.set_provider_phase(SYSTEM, ProviderPhase::Running);
+    bench.session.work_began(SYSTEM);
     bench.session.set_provider_health(SYSTEM, Some(serde_json::json!({"restarts": 1, "ok": true})));
     let chunk = bench.take(150).unwrap();
     let voice = Some(Voice { ratio: 0.625, is_speech: true });

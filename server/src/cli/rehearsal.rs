@@ -4,7 +4,7 @@ use tachograph_core::instrument::{Counter, Gauge};
 use tachograph_core::registry::{Descriptor, RegisterError};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::App;
+use crate::Tachograph;
 
 /// Series of one family.
 const FAMILY_SERIES: u32 = 100;
@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Fills the registry with series that change each second: three counters for each gauge, two of five by
 /// turns.
-pub(super) fn begin(app: &App, series: u32) -> Result<(), RegisterError> {
+pub(super) fn begin(tacho: &Tachograph, series: u32) -> Result<(), RegisterError> {
     if series == 0 {
         return Ok(());
     }
@@ -23,9 +23,9 @@ pub(super) fn begin(app: &App, series: u32) -> Result<(), RegisterError> {
         let described = |kind| Descriptor::new(&format!("rehearsal_{kind}_{family}"), "Rehearsed").label("place");
         let conflict = |_| RegisterError::Conflict;
         if number % 4 == 0 {
-            gauges.push(app.registry.gauge(&described("level"))?.bind(&labels).map_err(conflict)?);
+            gauges.push(tacho.registry().gauge(&described("level"))?.bind(&labels).map_err(conflict)?);
         } else {
-            counters.push(app.registry.counter(&described("total"))?.bind(&labels).map_err(conflict)?);
+            counters.push(tacho.registry().counter(&described("total"))?.bind(&labels).map_err(conflict)?);
         }
     }
     tokio::spawn(keep_changing(counters, gauges));

@@ -7,8 +7,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, print_line, rehearsal};
+use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
-use crate::{App, HistoryLimits, Options, serve as serve_app};
+use crate::{HistoryLimits, Tachograph, serve as serve_tachograph};
 
 /// After a signal the process ends within 10 s, even if nothing else in it gets to run.
 const WATCHDOG: Duration = Duration::from_millis(9_800);
@@ -102,7 +103,7 @@ pub(super) fn parse_within(text: &str, min: f64, max: f64) -> Result<f64, String
 }
 
 impl ServeArgs {
-    fn app(&self) -> Result<App, CliError> {
+    fn tachograph(&self) -> Result<Tachograph, CliError> {
         let simulated = Simulated::new(SimulatedControl { rtf: self.simulated_rtf, fault: self.simulated_fault });
         // The control rehearses the provider that is to fail; a simulated fallback is a sound one.
         let sound = Simulated::new(SimulatedControl { rtf: self.simulated_rtf, fault: Fault::None });
@@ -114,27 +115,23 @@ impl ServeArgs {
             ProviderKind::Vad => Providers::only(Vad::default()).primary,
             ProviderKind::Simulated => Providers::only(sound).primary,
         });
-        let app = match self.provider {
-            ProviderKind::Vad => App::new(self.options(), providers),
-            ProviderKind::Simulated => App::rehearsal(self.options(), providers, simulated),
+        let mut listener = self.listener(providers);
+        listener.simulated = (self.provider == ProviderKind::Simulated).then_some(simulated);
+        let history = HistoryLimits {
+            span: Duration::from_secs(u64::from(self.history_minutes) * 60),
+            bytes: self.history_megabytes as usize * 1_000_000,
         };
-        Ok(app?)
+        let builder = Tachograph::builder().sessions_max(self.max_sessions as usize).history(history);
+        Ok(builder.listener(listener).build()?)
     }
 
-    fn options(&self) -> Options {
-        let mut options = Options {
-            sessions_max: self.max_sessions as usize,
-            history: HistoryLimits {
-                span: Duration::from_secs(u64::from(self.history_minutes) * 60),
-                bytes: self.history_megabytes as usize * 1_000_000,
-            },
-            chunk_timeout: Duration::from_secs(self.chunk_timeout_seconds),
-            ..Options::default()
-        };
-        options.session.chunk = Duration::from_secs_f64(self.chunk_seconds);
-        options.session.sources_max = self.max_sources as usize;
-        options.session.ladder = !self.no_ladder;
-        options
+    fn listener(&self, providers: Providers) -> Listener {
+        let mut listener = Listener::new(providers);
+        listener.chunk_timeout = Duration::from_secs(self.chunk_timeout_seconds);
+        listener.audio.chunk = Duration::from_secs_f64(self.chunk_seconds);
+        listener.audio.sources_max = self.max_sources as usize;
+        listener.audio.ladder = !self.no_ladder;
+        listener
     }
 }
 
@@ -144,20 +141,20 @@ pub(super) async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), CliError> {
-    let app = args.app()?;
+    let tacho = args.tachograph()?;
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
     print_line(format_args!("listening on http://{address}"));
     ready(address);
-    rehearsal::begin(&app, args.rehearse_series)?;
-    let shutdown = app.shutdown.clone();
+    rehearsal::begin(&tacho, args.rehearse_series)?;
+    let shutdown = tacho.shutdown().clone();
     tokio::spawn(async move {
         stop.cancelled().await;
         tracing::info!("shutting down");
         shutdown.cancel();
     });
-    Ok(serve_app(listener, app).await?)
+    Ok(serve_tachograph(listener, tacho).await?)
 }
 
 /// Cancelled by SIGINT or SIGTERM. A second signal, or too long a shutdown, ends the process at once. Runs on

@@ -3,22 +3,29 @@
 mod api;
 mod exposition;
 mod history;
+#[cfg(feature = "ui")]
 mod page;
 mod pieces;
 mod recording;
+#[cfg(feature = "live")]
+mod simulated;
 mod stream;
 
 use axum::Router;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{RawQuery, State, WebSocketUpgrade};
+use axum::extract::{RawQuery, Request, State, WebSocketUpgrade};
+use axum::middleware::map_request_with_state;
 use axum::response::Response;
 use axum::routing::{any, get};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::hub::{Form, Subscription};
-use crate::{hub, session};
+#[cfg(feature = "live")]
+use crate::listener;
+use crate::{Tachograph, hub};
 
+#[cfg(feature = "live")]
 /// A WebSocket message above this ends its connection before it is read whole.
 const SOCKET_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Viewers have nothing to say.
@@ -26,12 +33,27 @@ const VIEWER_MESSAGE_BYTES_MAX: usize = 1024;
 /// What a viewer's connection reads at once: pings and a close.
 const VIEWER_READ_BYTES: usize = 256;
 
-/// The routes of a server, to be served by itself or nested into another router.
+/// The routes of a Tachograph: the page at `/`, the streams, the history, the metrics. To be nested into an
+/// application's router at any path, or merged with it.
 ///
-/// The server ticks only while [`serve`](crate::serve) runs.
-pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/ws/live-listener", any(live_listener))
+/// Whatever layers the application puts around it, such as who may look, hold for all of it.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use tachograph::Tachograph;
+///
+/// #[derive(Clone)]
+/// struct Shop;
+///
+/// let tacho = Tachograph::new()?;
+/// let app: Router<Shop> = Router::new().route("/", get(async || "hello")).nest("/tacho", tachograph::router(&tacho));
+/// let app: Router = app.with_state(Shop);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn router<S: Clone + Send + Sync + 'static>(tacho: &Tachograph) -> Router<S> {
+    let app = App::clone(&tacho.0);
+    hub::keep_ticking(&app);
+    let router = Router::new()
         .route("/ws/stream", any(viewer))
         .route("/metrics", get(exposition::metrics))
         .route("/healthz", get(api::healthz))
@@ -39,22 +61,41 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/snapshot", get(api::snapshot))
         .route("/api/v1/stream", get(stream::stream))
         .route("/api/v1/history", get(history::history))
-        .route("/api/v1/recording", get(recording::recording))
-        .route("/api/v1/simulated", get(api::simulated).put(api::set_simulated))
+        .route("/api/v1/recording", get(recording::recording));
+    #[cfg(feature = "live")]
+    let router = router
+        .route("/ws/live-listener", any(live_listener))
+        .route("/api/v1/simulated", get(simulated::simulated).put(simulated::set_simulated));
+    #[cfg(feature = "ui")]
+    let router = router.merge(page::routes());
+    router
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .fallback(page::serve)
+        // Where the router was made outside of a runtime, the first request has it tick.
+        .layer(map_request_with_state(App::clone(&app), tick_within))
         .with_state(app)
+}
+
+/// The routes by themselves.
+pub(crate) fn standalone(tacho: &Tachograph) -> Router {
+    router(tacho).fallback(async || ApiError::NotFound)
+}
+
+async fn tick_within(State(app): State<App>, request: Request) -> Request {
+    hub::keep_ticking(&app);
+    request
 }
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
+#[cfg(feature = "live")]
 async fn live_listener(State(app): State<App>, upgrade: Upgrade) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
+    let listener = app.listener.clone().ok_or(ApiError::NotFound)?;
     let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
     Ok(upgrade
         .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
         .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| connections.track_future(session::handle(app, socket))))
+        .on_upgrade(move |socket| connections.track_future(listener::handle(app, listener, socket))))
 }
 
 async fn viewer(State(app): State<App>, RawQuery(query): RawQuery, upgrade: Upgrade) -> Result<Response, ApiError> {

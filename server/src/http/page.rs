@@ -1,8 +1,11 @@
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::Router;
+use axum::extract::OriginalUri;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use rust_embed::{Embed, EmbeddedFile};
 
-use crate::error::ApiError;
+use crate::app::App;
 
 const INDEX: &str = "index.html";
 const NOT_BUILT: &str = "The page is not part of this build. Build it with `make build` and start the server again.\n";
@@ -25,16 +28,31 @@ const GUARDS: [(HeaderName, HeaderValue); 3] = [
 /// Encodings that a file may be stored in, best first.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
-/// The page's file at this path, compressed as the browser likes it.
-pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let path = uri.path().trim_start_matches('/');
-    let path = if path.is_empty() { INDEX } else { path };
-    if method != Method::GET && method != Method::HEAD {
-        return ApiError::NotFound.into_response();
+/// The page's files, each at its path. Where the page is not part of the build, its address says so.
+pub(super) fn routes() -> Router<App> {
+    let names = Page::iter().filter(|name| !ENCODINGS.iter().any(|(_, ending)| name.ends_with(ending)));
+    let router = Router::new().route("/", get(index));
+    names.fold(router, |router, name| {
+        let path = format!("/{name}");
+        router.route(&path, get(async move |headers: HeaderMap| file(&name, &headers)))
+    })
+}
+
+/// Nested at a path that does not end in a slash, the page would look for its files beside that path: it is
+/// looked at below it, wherever that is.
+async fn index(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
+    match uri.path().rsplit('/').next() {
+        Some(place) if !place.is_empty() && Page::get(INDEX).is_some() => {
+            let below = format!("{place}/{INDEX}");
+            (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, below)]).into_response()
+        }
+        _ => file(INDEX, &headers),
     }
-    let Some(plain) = Page::get(path) else {
-        return if path == INDEX { not_built() } else { ApiError::NotFound.into_response() };
-    };
+}
+
+/// Compressed as the browser likes it.
+fn file(path: &str, headers: &HeaderMap) -> Response {
+    let Some(plain) = Page::get(path) else { return not_built() };
     let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (encoding, file) = compressed(path, accepted).map_or((None, plain), |(name, file)| (Some(name), file));
     respond(path, encoding, file, headers.get(header::IF_NONE_MATCH))
@@ -104,14 +122,14 @@ mod tests {
     use tower::ServiceExt;
 
     use super::accepts;
-    use crate::provider::{Providers, Vad};
-    use crate::{App, Options, router};
+    use crate::{Tachograph, router};
 
     /// Whether the page is part of the build or not.
     #[tokio::test]
     async fn the_page_may_load_and_do_what_it_is_made_for_and_no_more() {
-        let app = App::new(Options::default(), Providers::only(Vad::default())).unwrap();
-        let answer = router(app).oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        let tacho = Tachograph::new().unwrap();
+        let answer =
+            router(&tacho).with_state(()).oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
         let told = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let expected = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: \
                         blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";

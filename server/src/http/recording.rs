@@ -107,9 +107,9 @@ mod tests {
     use tachograph_core::wire::frame::Record;
 
     use super::*;
-    use crate::Options;
+    use crate::app::Shared;
     use crate::hub::{Entry, HistoryLimits};
-    use crate::provider::{Providers, Vad};
+    use crate::options::Options;
 
     const FRAME_BYTES: usize = 4_096;
 
@@ -117,7 +117,8 @@ mod tests {
     fn server(frames: usize) -> App {
         let bytes = frames * (FRAME_BYTES + size_of::<Entry>());
         let history = HistoryLimits { bytes, ..HistoryLimits::default() };
-        App::new(Options { history, ..Options::default() }, Providers::only(Vad::default())).unwrap()
+        let options = Options { history, ..Options::default() };
+        App::new(Shared::new(Default::default(), options).unwrap())
     }
 
     /// Frames that nobody can decode, every tenth with a keyframe.

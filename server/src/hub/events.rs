@@ -64,7 +64,7 @@ impl EventLog {
 
 #[cfg(test)]
 mod tests {
-    use tachograph_core::session::{Session, SessionConfig};
+    use tachograph_core::session::Session;
 
     use super::*;
 
@@ -84,7 +84,7 @@ mod tests {
         let registry = tachograph_core::registry::Registry::new();
         let metrics = tachograph_core::registry::DefaultMetrics::register(&registry).unwrap();
         let now = tachograph_core::time::Moment::default();
-        let mut session = Session::new(SessionConfig::default(), metrics, Default::default(), now);
+        let mut session = Session::new(2, metrics, Default::default(), now);
         let receipt = session.end(Default::default(), Default::default(), now);
         let bytes = serde_json::to_string(&receipt).unwrap().len();
         let log = EventLog::default();

@@ -11,7 +11,7 @@ mod subscription;
 mod viewer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,11 +20,12 @@ use tachograph_core::registry::{Collector, Registry};
 use tachograph_core::time::Schedule;
 use tachograph_core::wire::frame::{Decoder, Encoder, Extent, Keyframes, ServerFigures, Tick};
 use tachograph_core::wire::{Event, EventKind, SessionState, rounded};
+use tokio::runtime::Handle;
 use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::app::App;
-use crate::clock::unix_millis;
+use crate::app::{App, Shared};
+use crate::clock::{Clock, unix_millis};
 use crate::error::ApiError;
 
 pub(crate) use channel::{Batch, Channel, KeyframesWanted};
@@ -34,7 +35,9 @@ pub(crate) use form::{Form, gap_line};
 pub(crate) use history::Entry;
 pub use history::HistoryLimits;
 pub(crate) use relay::Wanted;
-pub(crate) use subscription::{Subscription, WINDOW_ALL, parse_label, parse_span, parse_window};
+#[cfg(feature = "cli")]
+pub(crate) use subscription::parse_label;
+pub(crate) use subscription::{Subscription, WINDOW_ALL, parse_span, parse_window};
 pub(crate) use viewer::{Viewer, WRITE_MAX, view};
 
 const TICK: Duration = Duration::from_secs(1);
@@ -48,6 +51,7 @@ pub(crate) struct Hub {
     whole: Arc<Channel>,
     relays: relay::Relays,
     collector: Mutex<Collecting>,
+    ticking: Mutex<Ticking>,
 }
 
 /// What keeps its memory from tick to tick.
@@ -83,6 +87,7 @@ impl Hub {
             whole: Arc::new(Channel::new(history)),
             relays: relay::Relays::default(),
             collector: Mutex::new(collecting),
+            ticking: Mutex::default(),
         }
     }
 
@@ -127,25 +132,43 @@ pub(crate) fn newest_plain(app: &App) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(&plain).map_err(|_| ApiError::Internal)
 }
 
-/// Keeps the collector running until the server ends; the first frame is there on return.
-pub(crate) fn start(app: &App) -> AbortOnDropHandle<()> {
-    // A fault in it costs that frame, as in all others.
-    if catch_unwind(AssertUnwindSafe(|| publish(app, 0, Duration::ZERO))).is_err() {
-        note_failure(app);
+/// Begins to tick, unless it does already or there is no runtime that it could tick in; the first frame is
+/// there on return. It ends with the last who holds `app`, or with the runtime: whoever comes next by another
+/// one has it tick there.
+pub(crate) fn keep_ticking(app: &App) {
+    let mut ticking = app.hub.ticking.lock();
+    let Ok(runtime) = Handle::try_current() else { return };
+    if ticking.task.as_ref().is_some_and(|task| !task.is_finished()) {
+        return;
     }
-    let schedule = Arc::new(Mutex::new(Schedule::new(app.clock.now(), TICK)));
-    AbortOnDropHandle::new(tokio::spawn(supervise(app.clone(), schedule)))
+    if ticking.schedule.is_none() {
+        // A fault in it costs that frame, as in all others.
+        if catch_unwind(AssertUnwindSafe(|| publish(app, 0, Duration::ZERO))).is_err() {
+            note_failure(app);
+        }
+    }
+    let schedule = ticking.schedule.get_or_insert_with(|| Arc::new(Mutex::new(Schedule::new(app.clock.now(), TICK))));
+    let supervised = supervise(Arc::downgrade(app), app.clock, Arc::clone(schedule));
+    ticking.task = Some(AbortOnDropHandle::new(runtime.spawn(supervised)));
+}
+
+/// Who ticks, and by which schedule.
+#[derive(Debug, Default)]
+struct Ticking {
+    schedule: Option<Arc<Mutex<Schedule>>>,
+    task: Option<AbortOnDropHandle<()>>,
 }
 
 /// A tick that fails costs that frame: the schedule goes on where it was.
-async fn supervise(app: App, schedule: Arc<Mutex<Schedule>>) {
+async fn supervise(app: Weak<Shared>, clock: Clock, schedule: Arc<Mutex<Schedule>>) {
     loop {
-        let collector = tokio::spawn(collect(app.clone(), Arc::clone(&schedule)));
-        let Err(failure) = AbortOnDropHandle::new(collector).await;
-        if !failure.is_panic() {
-            return;
+        let collector = tokio::spawn(collect(Weak::clone(&app), clock, Arc::clone(&schedule)));
+        let ended = AbortOnDropHandle::new(collector).await;
+        let has_panicked = ended.is_err_and(|failure| failure.is_panic());
+        match app.upgrade().filter(|_| has_panicked) {
+            Some(app) => note_failure(&app),
+            None => return,
         }
-        note_failure(&app);
     }
 }
 
@@ -155,10 +178,12 @@ fn note_failure(app: &App) {
     app.tell(None, None, EventKind::CollectorRestarted);
 }
 
-async fn collect(app: App, schedule: Arc<Mutex<Schedule>>) -> std::convert::Infallible {
+/// Until nobody holds `app` any more.
+async fn collect(app: Weak<Shared>, clock: Clock, schedule: Arc<Mutex<Schedule>>) {
     loop {
         let due = schedule.lock().next_due();
-        sleep_until(app.clock.instant(due)).await;
+        sleep_until(clock.instant(due)).await;
+        let Some(app) = app.upgrade() else { return };
         let polled = poll(&app, &mut schedule.lock());
         if let Some((tick, lag)) = polled {
             publish(&app, tick, lag);
@@ -177,9 +202,7 @@ fn poll(app: &App, schedule: &mut Schedule) -> Option<(u64, Duration)> {
 fn publish(app: &App, tick: u64, lag: Duration) {
     let begun = app.clock.now();
     app.metrics.tick_lag_seconds.set(lag.as_secs_f64());
-    if let Some(hook) = &app.options.collect_hook {
-        hook(tick);
-    }
+    app.options.tick_hooks.iter().for_each(|hook| hook(tick));
     let Collected { entry, schema, wished } = app.hub.collector.lock().encode(app, tick, lag);
     app.metrics.frame_bytes.set(entry.frame.len() as f64);
     app.metrics.history_frames_let_go.add(app.hub.whole.publish(entry, schema, wished));

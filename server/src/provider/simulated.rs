@@ -17,7 +17,8 @@ use super::{Provider, ProviderError, ProviderFactory, Quality};
 const RTF_MAX: f64 = 1_000.0;
 
 /// How a simulated provider misbehaves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// It does not.

@@ -1,167 +1,235 @@
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use tachograph_core::session::{Chunk, ChunkResult, Level, ProviderInForce, ProviderPhase, Session, TickTally};
+use tachograph_core::session::{Level, Session as Model, SourceConfig, TickTally};
 use tachograph_core::time::{Moment, Schedule};
 use tachograph_core::wire::{
-    DecodeError, ErrorCode, ErrorMessage, EventKind, FinalSummary, Identity, Receipt, ServerMessage, SessionPhase,
-    SessionState, SourceName, SourceReceipt, Start, Status, StatusState, Tally, rounded,
+    ErrorCode, ErrorMessage, EventKind, Identity, Receipt, ServerMessage, SessionPhase, SessionState, SourceName,
+    SourceReceipt, Status, Tally, rounded,
 };
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
-use super::outbox::Outbox;
-use super::worker::Worker;
-use super::{health, ticker};
+use super::open::{Observer, OpenError, SessionBuilder};
+use super::source::Source;
+use super::ticker;
 use crate::app::App;
 use crate::clock::unix_seconds;
+use crate::hub;
 
-/// How long tasks that were told to end are waited for.
-const ABORT_MAX: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_secs(1);
 
-/// A session while it lives: the core's model, and the tasks that work for it.
+/// A live session, from when it is opened until it is ended or let go of.
+///
+/// ```
+/// use tachograph::Tachograph;
+/// use tachograph::session::{Amount, SourceConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tacho = Tachograph::new()?;
+/// let session = tacho.session("call-7").open()?;
+/// let mic = session.source("mic", SourceConfig::default())?;
+/// let queued = mic.enqueue(Amount::new(1, 3_200));
+/// drop(queued);
+/// let receipt = session.end();
+/// assert_eq!(receipt.sources[0].frames.dropped, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
+pub struct Session(pub(super) Arc<LiveSession>);
+
+/// A session while it lives: the core's model, and the tasks that meter it.
 pub(crate) struct LiveSession {
     key: u64,
     pub(super) app: App,
-    pub(super) identity: Identity,
+    identity: Identity,
     started: Moment,
-    model: Mutex<Session>,
+    model: Mutex<Model>,
     ticks: Mutex<Ticks>,
-    pub(super) outbox: Arc<Outbox>,
-    /// Cancelled when no more audio comes: what waits is flushed.
-    pub(super) draining: CancellationToken,
-    wakes: Mutex<BTreeMap<SourceName, Arc<Notify>>>,
-    /// One a source; they end when their source is drained.
-    workers: Mutex<JoinSet<()>>,
-    /// The metrics loop and the health probes; they are ended.
+    observer: Option<Arc<dyn Observer>>,
+    /// Cancelled when no more comes.
+    draining: CancellationToken,
+    drained: Notify,
+    /// The metrics loop and the probes; they are ended with it.
     attendants: Mutex<JoinSet<()>>,
+    runtime: Handle,
+    receipt: OnceLock<Receipt>,
 }
 
 #[derive(Debug)]
 struct Ticks {
     schedule: Schedule,
+    /// With figures to be passed on.
+    told: u64,
     failed: u64,
 }
 
+impl Session {
+    /// Whose it is.
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// A source of it, by its name: 1 to 32 of a-z, 0-9, _ and -, in small letters. One that is there stays as it
+    /// is.
+    ///
+    /// # Errors
+    /// The name is none, the session has as many sources as it may, or it has ended.
+    pub fn source(&self, name: &str, config: SourceConfig) -> Result<Source, OpenError> {
+        let name = SourceName::parse(name).map_err(|_| OpenError::InvalidSource)?;
+        self.0.update(|model, _| model.open_source(name, config))?;
+        Ok(self.handle(name))
+    }
+
+    /// A source that is there; what is told of one that is not, is not counted.
+    pub fn handle(&self, name: SourceName) -> Source {
+        Source::new(Arc::clone(&self.0), name)
+    }
+
+    /// Changes the model in one step, at one moment; what statuses follow from it are told before anything else
+    /// can happen to the session. For those who keep the queues themselves and change more than one thing at once.
+    ///
+    /// The session is locked meanwhile: `change` must neither wait nor call the session back.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Model, Moment) -> T) -> T {
+        self.0.update(change)
+    }
+
+    /// Tells the observer, and all who look.
+    pub fn tell(&self, status: Status) {
+        self.0.tell(status);
+    }
+
+    /// Tells the observer alone: what nobody else needs to know.
+    pub fn answer(&self, status: Status) {
+        self.0.answer(status);
+    }
+
+    /// Tells of a fault that is not the client's.
+    pub fn tell_fault(&self, code: ErrorCode, message: &'static str) {
+        let fault = ErrorMessage { code, message: message.into(), fatal: false };
+        self.0.report(EventKind::Fault(fault.clone()));
+        self.0.observe(ServerMessage::Error(fault));
+    }
+
+    /// Nothing more comes: what waits is to be finished. Shown as draining from now on.
+    pub fn begin_drain(&self) {
+        self.0.draining.cancel();
+        self.0.tell_if_drained();
+    }
+
+    /// Cancelled once it drains.
+    pub fn draining(&self) -> &CancellationToken {
+        &self.0.draining
+    }
+
+    /// Whether nothing waits and nothing is being processed.
+    pub fn is_drained(&self) -> bool {
+        self.0.model.lock().is_drained()
+    }
+
+    /// Waits until nothing waits and nothing is being processed, for at most `limit`; then ends it.
+    pub async fn drain(self, limit: Duration) -> Receipt {
+        self.begin_drain();
+        let drained = async {
+            while !self.is_drained() {
+                self.0.drained.notified().await;
+            }
+        };
+        if timeout(limit, drained).await.is_err() {
+            tracing::warn!("the queues could not be drained: what is left counts as dropped");
+        }
+        self.end()
+    }
+
+    /// Ends it now: what has met no end yet counts as dropped, and nothing is counted any more. Letting go of it
+    /// does the same; a second end changes nothing.
+    pub fn end(&self) -> Receipt {
+        self.0.end()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl LiveSession {
-    /// Enters the session into the server's table and begins to meter it; None when the server is full.
-    pub(super) fn start(app: &App, start: &Start, identity: Identity, outbox: &Arc<Outbox>) -> Option<Arc<Self>> {
+    /// Enters the session into the table and begins to meter it; None when the table is full.
+    pub(super) fn start(opened: SessionBuilder, runtime: Handle) -> Option<Arc<Self>> {
+        let SessionBuilder { app, identity, features, sources_max, observer } = opened;
+        hub::keep_ticking(&app);
         let now = app.clock.now();
         let make = |key| {
-            let model =
-                Session::new(app.options.session.clone(), app.metrics.defaults.clone(), start.client_features, now);
             Arc::new(Self {
                 key,
-                app: app.clone(),
+                app: App::clone(&app),
                 identity,
                 started: now,
-                model: Mutex::new(model),
-                ticks: Mutex::new(Ticks { schedule: Schedule::new(now, TICK), failed: 0 }),
-                outbox: Arc::clone(outbox),
+                model: Mutex::new(Model::new(sources_max, app.metrics.defaults.clone(), features, now)),
+                ticks: Mutex::new(Ticks { schedule: Schedule::new(now, TICK), told: 0, failed: 0 }),
+                observer,
                 draining: CancellationToken::new(),
-                wakes: Mutex::default(),
-                workers: Mutex::default(),
+                drained: Notify::new(),
                 attendants: Mutex::default(),
+                runtime,
+                receipt: OnceLock::new(),
             })
         };
-        let session = app.sessions.enter(app.options.sessions_max, make)?;
+        let Some(session) = app.sessions.enter(app.options.sessions_max, make) else {
+            app.metrics.sessions_refused.inc();
+            return None;
+        };
         session.report(EventKind::SessionStarted);
-        session.send(Status {
-            client_features: Some(start.client_features),
-            ..Status::new(StatusState::Streaming, "Streaming")
-        });
         session.attend(ticker::supervise(Arc::clone(&session)));
         Some(session)
     }
 
-    /// Runs a task until the session ends, in the session's span.
-    fn attend(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.attendants.lock().spawn(task.instrument(Span::current()));
-    }
-
-    // ---- audio
-
-    /// Takes in a frame, and begins to work for its source when it is new.
-    pub(super) fn receive(self: &Arc<Self>, source: SourceName, frame: Bytes) -> Result<(), DecodeError> {
-        let now = self.app.clock.now();
-        let is_new = self.with_model(|model| model.receive(source, frame, now))?;
-        if is_new {
-            self.work_for(source);
-        }
-        self.wake(source);
-        Ok(())
-    }
-
-    fn work_for(self: &Arc<Self>, source: SourceName) {
-        let wake = Arc::clone(self.wakes.lock().entry(source).or_default());
-        let worker = Worker::new(Arc::clone(self), source, wake);
-        self.attend(health::probe(Arc::clone(self), source, worker.provider_in_use()));
-        self.workers.lock().spawn(worker.run().instrument(Span::current()));
-    }
-
-    fn wake(&self, source: SourceName) {
-        if let Some(wake) = self.wakes.lock().get(&source) {
-            wake.notify_one();
+    /// Runs a task until the session ends, in the caller's span.
+    pub(super) fn attend(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut attendants = self.attendants.lock();
+        if self.receipt.get().is_none() {
+            attendants.spawn_on(task.instrument(Span::current()), &self.runtime);
         }
     }
 
-    pub(super) fn next_chunk(&self, source: SourceName, flush: bool) -> Option<Chunk> {
-        let now = self.app.clock.now();
-        self.with_model(|model| model.next_chunk(source, flush, now))
+    /// Changes the model and tells the statuses that follow, in the order in which they came about.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Model, Moment) -> T) -> T {
+        let mut model = self.model.lock();
+        let result = change(&mut model, self.app.clock.now());
+        model.take_statuses().into_iter().for_each(|status| self.tell(status));
+        drop(model);
+        self.tell_if_drained();
+        result
     }
 
-    /// Prepares the next chunk while the provider works on the one before.
-    pub(super) fn fill_chunk(&self, source: SourceName) {
-        let now = self.app.clock.now();
-        self.with_model(|model| model.fill_chunk(source, now));
-    }
-
-    pub(super) fn end_chunk(&self, source: SourceName, chunk: &Chunk, result: Option<ChunkResult>) {
-        let now = self.app.clock.now();
-        self.with_model(|model| model.end_chunk(source, chunk, result, now));
-    }
-
-    // ---- what the worker and the probe say
-
-    pub(super) fn set_provider(&self, source: SourceName, in_force: ProviderInForce) {
-        self.model.lock().set_provider(source, in_force);
-    }
-
-    pub(super) fn set_provider_phase(&self, source: SourceName, phase: ProviderPhase) {
-        self.model.lock().set_provider_phase(source, phase);
-    }
-
-    pub(super) fn set_provider_health(&self, source: SourceName, health: Option<serde_json::Value>) {
-        self.model.lock().set_provider_health(source, health);
+    fn tell_if_drained(&self) {
+        if self.draining.is_cancelled() && self.model.lock().is_drained() {
+            self.drained.notify_one();
+        }
     }
 
     pub(super) fn level(&self, source: SourceName) -> Level {
         self.model.lock().level(source)
     }
 
-    // ---- messages
-
-    /// Changes the model and sends the statuses that follow, in the order in which they came about.
-    fn with_model<T>(&self, change: impl FnOnce(&mut Session) -> T) -> T {
-        let mut model = self.model.lock();
-        let result = change(&mut model);
-        model.take_statuses().into_iter().for_each(|status| self.tell(status));
-        result
+    pub(super) fn now(&self) -> Moment {
+        self.app.clock.now()
     }
 
-    /// Tells the client, and all who look.
-    pub(super) fn tell(&self, status: Status) {
+    // ---- messages
+
+    fn tell(&self, status: Status) {
         self.report(EventKind::Status(status.clone()));
-        self.send(status);
+        self.answer(status);
     }
 
     /// Tells all who look.
@@ -169,7 +237,7 @@ impl LiveSession {
         self.app.tell(Some(self.key), self.identity.session_id.as_deref(), kind);
     }
 
-    fn send(&self, status: Status) {
+    fn answer(&self, status: Status) {
         tracing::info!(
             state = ?status.state,
             source = status.source.map(field::display),
@@ -178,14 +246,13 @@ impl LiveSession {
             "{}",
             status.message
         );
-        self.outbox.push(ServerMessage::Status(status));
+        self.observe(ServerMessage::Status(status));
     }
 
-    /// Tells of a fault that is not the client's.
-    pub(super) fn tell_fault(&self, code: ErrorCode, message: &'static str) {
-        let fault = ErrorMessage { code, message: message.into(), fatal: false };
-        self.report(EventKind::Fault(fault.clone()));
-        self.outbox.push(ServerMessage::Error(fault));
+    fn observe(&self, message: ServerMessage) {
+        if let Some(observer) = &self.observer {
+            observer.tell(message);
+        }
     }
 
     // ---- ticks
@@ -194,26 +261,26 @@ impl LiveSession {
         self.ticks.lock().schedule.next_due()
     }
 
-    /// Runs the tick that is due, if one is: takes the figures and sends them.
+    /// Runs the tick that is due, if one is: takes the figures and tells them.
     pub(super) fn tick(&self) {
         let now = self.app.clock.now();
         let Some(tick) = self.poll_schedule(now) else { return };
-        if let Some(hook) = &self.app.options.tick_hook {
+        if let Some(hook) = &self.app.options.session_tick_hook {
             hook(&self.identity, tick);
         }
         // In one go, so that nothing comes between a tick and its messages, and none after the receipt.
         let mut model = self.model.lock();
         let figures = model.tick(tick, now, unix_seconds());
         model.take_statuses().into_iter().for_each(|status| self.tell(status));
-        figures.iter().filter(|figures| figures.degrade_level.is_none()).for_each(|figures| {
-            tracing::debug!(source = %figures.source, "no degrade status: the ladder is off");
-            self.app.metrics.degrade_status_unavailable.inc();
-        });
-        for figures in figures {
-            // The level may have changed: a worker that waits for another provider looks again.
-            self.wake(figures.source);
-            self.outbox.push(ServerMessage::Metrics(Box::new(figures)));
+        if figures.is_empty() {
+            return;
         }
+        for source in model.without_level() {
+            tracing::debug!(%source, "the degrade status cannot be had");
+            self.app.metrics.degrade_status_unavailable.inc();
+        }
+        self.ticks.lock().told += 1;
+        figures.into_iter().for_each(|figures| self.observe(ServerMessage::Metrics(Box::new(figures))));
     }
 
     fn poll_schedule(&self, now: Moment) -> Option<u64> {
@@ -232,9 +299,13 @@ impl LiveSession {
     }
 
     fn tick_tally(&self) -> TickTally {
-        let (sent, conflated) = self.outbox.tick_tally();
+        let conflated = self.observer.as_ref().map_or(0, |observer| observer.ticks_conflated());
         let ticks = self.ticks.lock();
-        TickTally { sent, conflated, missed: ticks.schedule.missed() + ticks.failed }
+        TickTally {
+            sent: ticks.told.saturating_sub(conflated),
+            conflated,
+            missed: ticks.schedule.missed() + ticks.failed,
+        }
     }
 
     /// The session as a viewer sees it, now: at the same moment as all others.
@@ -255,30 +326,13 @@ impl LiveSession {
 
     // ---- the end
 
-    /// Lets the providers finish what waits, for at most `limit`, then ends and sends the receipt.
-    pub(super) async fn drain(&self, limit: Duration) {
-        self.draining.cancel();
-        let mut workers = std::mem::take(&mut *self.workers.lock());
-        let _in_time = timeout(limit, async { while workers.join_next().await.is_some() {} }).await;
-        if !self.model.lock().is_drained() {
-            tracing::warn!("the queues could not be drained: what is left counts as dropped");
-        }
-        let receipt = self.end(workers).await;
-        let markdown = receipt.to_markdown();
-        self.outbox.push(ServerMessage::FinalSummary(FinalSummary { json: receipt, markdown }));
+    fn end(&self) -> Receipt {
+        let receipt = self.receipt.get_or_init(|| self.close());
+        self.attendants.lock().abort_all();
+        receipt.clone()
     }
 
-    /// Ends at once: what waits is dropped.
-    pub(super) async fn abandon(&self) {
-        self.draining.cancel();
-        let workers = std::mem::take(&mut *self.workers.lock());
-        self.end(workers).await;
-    }
-
-    async fn end(&self, workers: JoinSet<()>) -> Receipt {
-        abort(workers).await;
-        let attendants = std::mem::take(&mut *self.attendants.lock());
-        abort(attendants).await;
+    fn close(&self) -> Receipt {
         let receipt = {
             let mut model = self.model.lock();
             model.end(self.identity.clone(), self.tick_tally(), self.app.clock.now())
@@ -290,20 +344,17 @@ impl LiveSession {
     }
 }
 
+impl std::fmt::Debug for LiveSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveSession").field("key", &self.key).field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
 fn log_receipt(receipt: &Receipt) {
     let Receipt { duration_seconds, ticks_missed, ticks_conflated, .. } = receipt;
     tracing::info!(duration_seconds, ticks_missed, ticks_conflated, "session ended");
     for SourceReceipt { source, frames, bytes_left, chunks_failed, .. } in &receipt.sources {
         let Tally { received, processed, dropped, .. } = frames;
         tracing::info!(%source, received, processed, dropped, bytes_left, chunks_failed, "source ended");
-    }
-}
-
-/// Ends tasks; one that blocks its thread is left behind.
-async fn abort(mut tasks: JoinSet<()>) {
-    tasks.abort_all();
-    if timeout(ABORT_MAX, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
-        tracing::error!("a task does not end");
-        tasks.detach_all();
     }
 }

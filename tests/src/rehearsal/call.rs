@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tachograph_core::instrument::Counter;
 use tachograph_core::registry::DefaultMetrics;
-use tachograph_core::session::{Session, SessionConfig, TickTally};
+use tachograph_core::session::{Audio, AudioConfig, Session, TickTally};
 use tachograph_core::time::Moment;
 use tachograph_core::wire::{
     ClientFeatures, EventKind, Identity, MIC, SAMPLE_RATE, SYSTEM, SessionPhase, SessionState, SourceName, rounded,
@@ -72,9 +72,10 @@ impl Call {
         now: Moment,
     ) -> Self {
         // The troubled provider's sessions have a fallback by turns.
-        let config = SessionConfig { fallback: id.is_multiple_of(2), ..SessionConfig::default() };
+        let config = AudioConfig { fallback: id.is_multiple_of(2), ..AudioConfig::default() };
         let features = ClientFeatures { client_vad_enabled: chance.happens(0.5), ..ClientFeatures::default() };
-        let mut model = Model::new(Session::new(config, metrics.clone(), features, now));
+        let session = Session::new(config.sources_max, metrics.clone(), features, now);
+        let mut model = Model::new(session, Audio::new(config));
         model.tell(now, EventKind::SessionStarted);
         let (kind, sources) = kind(&mut chance);
         let provider = (TROUBLED + id as usize) % PROVIDERS;
@@ -116,7 +117,7 @@ impl Call {
             }
         }
         // Nobody reads these figures: those of the service's tick are taken by `state`.
-        let _figures = self.model.with(now, |session| session.tick(ticks, now, 0.0));
+        let _figures = self.model.with(now, |session, _| session.tick(ticks, now, 0.0));
     }
 
     /// What was told since the last call.
@@ -190,7 +191,7 @@ impl Input {
             self.unsent -= samples as f64;
             self.has_sent = true;
             let frame = Bytes::from_static(&SILENCE).slice(..samples * SAMPLE_BYTES);
-            let _never_refused = model.with(now, |session| session.receive(self.source, frame, now));
+            let _never_refused = model.with(now, |session, audio| audio.receive(session, self.source, frame, now));
         }
     }
 }

@@ -1,4 +1,4 @@
-use tachograph_core::session::Session;
+use tachograph_core::session::{Audio, Session};
 use tachograph_core::time::Moment;
 use tachograph_core::wire::EventKind;
 
@@ -6,19 +6,20 @@ use tachograph_core::wire::EventKind;
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) session: Session,
+    audio: Audio,
     /// No more audio comes: what waits is flushed.
     pub(super) draining: bool,
     told: Vec<(Moment, EventKind)>,
 }
 
 impl Model {
-    pub(super) fn new(session: Session) -> Self {
-        Self { session, draining: false, told: Vec::new() }
+    pub(super) fn new(session: Session, audio: Audio) -> Self {
+        Self { session, audio, draining: false, told: Vec::new() }
     }
 
     /// Changes the session, and keeps the statuses that follow, in the order in which they came about.
-    pub(super) fn with<T>(&mut self, now: Moment, change: impl FnOnce(&mut Session) -> T) -> T {
-        let result = change(&mut self.session);
+    pub(super) fn with<T>(&mut self, now: Moment, change: impl FnOnce(&mut Session, &mut Audio) -> T) -> T {
+        let result = change(&mut self.session, &mut self.audio);
         self.told.extend(self.session.take_statuses().into_iter().map(|status| (now, EventKind::Status(status))));
         result
     }

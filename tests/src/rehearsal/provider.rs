@@ -137,7 +137,7 @@ impl Worker {
         }
         match &self.work {
             Work::Free => self.begin_chunk(model, now, conditions),
-            Work::Busy { .. } => model.with(now, |session| session.fill_chunk(self.source, now)),
+            Work::Busy { .. } => model.with(now, |session, audio| audio.fill_chunk(session, self.source, now)),
             Work::Down { .. } => {}
         }
     }
@@ -216,7 +216,7 @@ impl Worker {
 
     fn reopen(&self, model: &mut Model) {
         self.provider_restarts.inc();
-        self.set_phase(model, ProviderPhase::Idle);
+        self.set_phase(model, ProviderPhase::Sound);
     }
 
     /// Tells once, until a chunk goes well again.
@@ -237,8 +237,10 @@ impl Worker {
     fn begin_chunk(&mut self, model: &mut Model, now: Moment, conditions: &Conditions) {
         self.follow_quality(model);
         let draining = model.draining;
-        let Some(chunk) = model.with(now, |session| session.next_chunk(self.source, draining, now)) else { return };
-        self.set_phase(model, ProviderPhase::Running);
+        let next = model.with(now, |session, audio| audio.next_chunk(session, self.source, draining, now));
+        let Some(chunk) = next else { return };
+        self.set_phase(model, ProviderPhase::Sound);
+        model.session.work_began(self.source);
         let outcome = self.process(&chunk, conditions);
         let took = outcome.map_or(FAULT, |result| result.inference);
         self.work = Work::Busy { chunk, until: now + took, outcome };
@@ -261,7 +263,10 @@ impl Worker {
     }
 
     fn end_chunk(&mut self, model: &mut Model, chunk: &Chunk, outcome: Result<ChunkResult, Fault>, now: Moment) {
-        model.session.end_chunk(self.source, chunk, outcome.ok(), now);
+        model.with(now, |session, audio| {
+            session.work_ended(self.source);
+            audio.end_chunk(session, self.source, chunk, outcome.ok(), now);
+        });
         match outcome {
             Ok(_) => {
                 (self.failures, self.restarts, self.failure_told) = (0, 0, false);
@@ -269,7 +274,7 @@ impl Worker {
             }
             Err(fault) => self.count_failure(model, fault, now),
         }
-        self.set_phase(model, ProviderPhase::Idle);
+        self.set_phase(model, ProviderPhase::Sound);
     }
 
     /// A refusal may pass by itself; a panic, or a failure right after a restart, does not.

@@ -17,10 +17,12 @@ use tokio_tungstenite::tungstenite;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
-use super::live::LiveSession;
+use super::Listener;
+use super::listened::Listened;
 use super::outbox::Outbox;
 use super::writer::write;
 use crate::app::App;
+use crate::session::OpenError;
 
 /// A client that says nothing for so long, not even to a ping, is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -37,7 +39,7 @@ const NORMAL: u16 = 1000;
 const GOING_AWAY: u16 = 1001;
 
 /// Speaks the live-listener protocol on one socket, until either side ends it.
-pub(crate) async fn handle(app: App, socket: WebSocket) {
+pub(crate) async fn handle(app: App, listener: Listener, socket: WebSocket) {
     let span = tracing::info_span!(
         "connection",
         session_id = field::Empty,
@@ -47,15 +49,16 @@ pub(crate) async fn handle(app: App, socket: WebSocket) {
     let (sink, stream) = socket.split();
     let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone()));
     let writer = tokio::spawn(write(sink, Arc::clone(&outbox)));
-    Connection::open(app, outbox, stream).run(writer).instrument(span).await;
+    Connection::open(app, listener, outbox, stream).run(writer).instrument(span).await;
 }
 
 struct Connection<S> {
     app: App,
+    listener: Listener,
     outbox: Arc<Outbox>,
     stream: S,
     errors: ErrorBudget,
-    session: Option<Arc<LiveSession>>,
+    session: Option<Arc<Listened>>,
     opened: Instant,
 }
 
@@ -69,9 +72,10 @@ enum Ending {
 }
 
 impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
-    fn open(app: App, outbox: Arc<Outbox>, stream: S) -> Self {
+    fn open(app: App, listener: Listener, outbox: Arc<Outbox>, stream: S) -> Self {
         app.metrics.defaults.connections.inc();
-        Self { app, outbox, stream, errors: ErrorBudget::default(), session: None, opened: Instant::now() }
+        let errors = ErrorBudget::default();
+        Self { app, listener, outbox, stream, errors, session: None, opened: Instant::now() }
     }
 
     async fn run(mut self, mut writer: tokio::task::JoinHandle<()>) {
@@ -134,8 +138,8 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
 
     fn take(&mut self, message: Message) -> Result<Option<Ending>, DecodeError> {
         match message {
-            Message::Text(text) if text.len() > self.app.options.message_bytes_max => Ok(Some(too_large())),
-            Message::Binary(frame) if frame.len() > self.app.options.message_bytes_max => Ok(Some(too_large())),
+            Message::Text(text) if text.len() > self.listener.message_bytes_max => Ok(Some(too_large())),
+            Message::Binary(frame) if frame.len() > self.listener.message_bytes_max => Ok(Some(too_large())),
             Message::Text(text) => self.take_text(&text),
             Message::Binary(frame) => self.take_binary(&frame).map(|()| None),
             Message::Close(_) => Ok(Some(Ending::ClosedByClient)),
@@ -144,7 +148,7 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
     }
 
     fn take_text(&mut self, text: &str) -> Result<Option<Ending>, DecodeError> {
-        match decode_client_message(text, self.app.options.session.queue_bytes_max)? {
+        match decode_client_message(text, self.listener.audio.queue_bytes_max)? {
             ClientMessage::Start(start) => return self.start(&start),
             ClientMessage::Audio { source, pcm } => self.started()?.receive(source, pcm)?,
             ClientMessage::Stop { session_id } => return self.stop(&session_id).map(Some),
@@ -159,7 +163,7 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
         session.receive(header.source, Bytes::copy_from_slice(&frame[header.length..]))
     }
 
-    fn started(&self) -> Result<&Arc<LiveSession>, DecodeError> {
+    fn started(&self) -> Result<&Arc<Listened>, DecodeError> {
         self.session.as_ref().ok_or_else(|| DecodeError::new(ErrorCode::NotStarted, "send start first"))
     }
 
@@ -176,18 +180,16 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
         };
         name_span(&identity);
         self.outbox.set_identity(identity.clone());
-        self.session = LiveSession::start(&self.app, start, identity, &self.outbox);
-        if self.session.is_none() {
-            self.app.metrics.sessions_refused.inc();
-            let message = "the server has as many sessions as it may; try again later";
-            return Ok(Some(Ending::Fatal(DecodeError::new(ErrorCode::AtCapacity, message))));
+        match Listened::start(&self.app, &self.listener, start, &identity, &self.outbox) {
+            Ok(listened) => self.session = Some(listened),
+            Err(error) => return Ok(Some(Ending::Fatal(refused(&error)))),
         }
         Ok(None)
     }
 
     fn stop(&self, session_id: &str) -> Result<Ending, DecodeError> {
         let session = self.started()?;
-        if session.identity.session_id.as_deref() == Some(session_id) {
+        if session.session.identity().session_id.as_deref() == Some(session_id) {
             return Ok(Ending::Stopped);
         }
         Err(DecodeError::new(ErrorCode::SessionMismatch, "`session_id` is not the one that this connection started"))
@@ -215,13 +217,13 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
         let session = self.session.clone();
         match ending {
             Ending::Stopped => {
-                drain(session, self.app.options.drain).await;
+                drain(session, self.listener.drain).await;
                 self.outbox.close(NORMAL, "session ended");
             }
             Ending::ShuttingDown => {
                 let warning = Status::new(StatusState::Warning, "The server is shutting down");
                 self.outbox.push(ServerMessage::Status(warning));
-                drain(session, self.app.options.drain.min(SHUTDOWN_DRAIN_MAX)).await;
+                drain(session, self.listener.drain.min(SHUTDOWN_DRAIN_MAX)).await;
                 self.outbox.close(GOING_AWAY, "server is shutting down");
             }
             Ending::ClosedByClient => {
@@ -258,13 +260,13 @@ impl<S> Drop for Connection<S> {
     }
 }
 
-async fn drain(session: Option<Arc<LiveSession>>, limit: Duration) {
+async fn drain(session: Option<Arc<Listened>>, limit: Duration) {
     if let Some(session) = session {
         session.drain(limit).await;
     }
 }
 
-async fn abandon(session: Option<Arc<LiveSession>>) {
+async fn abandon(session: Option<Arc<Listened>>) {
     if let Some(session) = session {
         session.abandon().await;
     }
@@ -277,6 +279,18 @@ async fn start_overdue(waits: bool, opened: Instant) {
 
 fn start_too_late() -> Ending {
     Ending::Fatal(DecodeError::new(ErrorCode::NotStarted, "send start within 30 s of connecting"))
+}
+
+fn refused(error: &OpenError) -> DecodeError {
+    match error {
+        OpenError::AtCapacity(_) => {
+            DecodeError::new(ErrorCode::AtCapacity, "the server has as many sessions as it may; try again later")
+        }
+        error => {
+            tracing::error!(%error, "a session was not opened");
+            DecodeError::new(ErrorCode::Internal, "the session cannot be opened")
+        }
+    }
 }
 
 fn too_large() -> Ending {

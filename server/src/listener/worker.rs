@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use super::health::ProviderInUse;
-use super::live::LiveSession;
+use super::listened::Listened;
 use crate::provider::{Provider, ProviderError, ProviderFactory, Quality};
+use crate::session::Source;
 
 /// Chunks that may fail one after the other before the provider is made anew.
 const FAILURES_MAX: u32 = 3;
@@ -24,10 +24,14 @@ const FIRST_RESTART_AFTER: Duration = Duration::from_millis(500);
 const RETRY_FAILED_EVERY: Duration = Duration::from_secs(30);
 const OPEN_MAX: Duration = Duration::from_secs(10);
 
+/// The provider that works for a source now, if one does.
+type ProviderInUse = Arc<Mutex<Option<Arc<dyn Provider>>>>;
+
 /// Takes one source's chunks and has its provider process them, one at a time, whatever the provider does.
 pub(super) struct Worker {
-    session: Arc<LiveSession>,
+    listened: Arc<Listened>,
     source: SourceName,
+    handle: Source,
     /// Audio came, or the level may have changed.
     wake: Arc<Notify>,
     in_use: ProviderInUse,
@@ -47,9 +51,10 @@ enum Failure {
 }
 
 impl Worker {
-    pub(super) fn new(session: Arc<LiveSession>, source: SourceName, wake: Arc<Notify>) -> Self {
+    pub(super) fn new(listened: Arc<Listened>, source: SourceName, wake: Arc<Notify>) -> Self {
         Self {
-            session,
+            handle: listened.source(source),
+            listened,
             source,
             wake,
             in_use: Arc::new(Mutex::new(None)),
@@ -61,8 +66,16 @@ impl Worker {
         }
     }
 
-    pub(super) fn provider_in_use(&self) -> ProviderInUse {
-        Arc::clone(&self.in_use)
+    /// Asks whichever provider works for the source.
+    pub(super) fn watch_health(&self) {
+        let in_use = Arc::clone(&self.in_use);
+        self.handle.watch_health(move || {
+            let provider = in_use.lock().clone();
+            async move {
+                let provider = provider.ok_or_else(|| ProviderError("no provider works for the source".into()))?;
+                provider.health().await
+            }
+        });
     }
 
     /// Works until the session drains and nothing is left, or nothing can be done about it.
@@ -80,8 +93,8 @@ impl Worker {
             if self.quality.is_none() {
                 continue;
             }
-            let draining = self.session.draining.is_cancelled();
-            match self.session.next_chunk(self.source, draining) {
+            let draining = self.is_draining();
+            match self.listened.next_chunk(self.source, draining) {
                 Some(chunk) => return Some((provider, chunk)),
                 None if draining => return None,
                 None => self.wait_for_news().await,
@@ -89,10 +102,14 @@ impl Worker {
         }
     }
 
+    fn is_draining(&self) -> bool {
+        self.listened.session.draining().is_cancelled()
+    }
+
     async fn wait_for_news(&self) {
         tokio::select! {
             () = self.wake.notified() => {}
-            () = self.session.draining.cancelled() => {}
+            () = self.listened.session.draining().cancelled() => {}
         }
     }
 
@@ -107,7 +124,7 @@ impl Worker {
             if in_use.is_some() {
                 return in_use;
             }
-            if self.restarts > 0 && self.session.draining.is_cancelled() {
+            if self.restarts > 0 && self.is_draining() {
                 return None;
             }
             if self.wait_before_restart().await {
@@ -117,7 +134,7 @@ impl Worker {
     }
 
     fn factory(&self) -> &dyn ProviderFactory {
-        let providers = &self.session.app.providers;
+        let providers = &self.listened.listener.providers;
         match &providers.fallback {
             Some(fallback) if self.on_fallback => &**fallback,
             _ => &*providers.primary,
@@ -125,7 +142,7 @@ impl Worker {
     }
 
     fn wants_fallback(&self) -> bool {
-        self.session.level(self.source) >= Level::Failover
+        self.handle.level() >= Level::Failover
     }
 
     /// Lets go of a provider that the level no longer calls for.
@@ -144,7 +161,7 @@ impl Worker {
 
     /// Tells the provider how well to work when that changes, and the session what is in force then.
     fn follow_quality(&mut self, provider: &dyn Provider) {
-        let reduced = self.session.level(self.source) >= Level::Degrade;
+        let reduced = self.handle.level() >= Level::Degrade;
         let quality = if reduced { Quality::Reduced } else { Quality::Full };
         if self.quality == Some(quality) {
             return;
@@ -155,7 +172,7 @@ impl Worker {
         }));
         match told {
             Ok(in_force) => {
-                self.session.set_provider(self.source, in_force);
+                self.handle.set_provider(in_force);
                 self.quality = Some(quality);
             }
             Err(_) => self.restart("it panicked"),
@@ -176,7 +193,7 @@ impl Worker {
                 () = &mut wait => return true,
                 () = self.wait_for_news() => {}
             }
-            if self.session.draining.is_cancelled() || self.wants_fallback() != self.on_fallback {
+            if self.is_draining() || self.wants_fallback() != self.on_fallback {
                 return false;
             }
         }
@@ -188,9 +205,9 @@ impl Worker {
             Ok(Ok(Ok(provider))) => {
                 *self.in_use.lock() = Some(provider);
                 if self.restarts > 0 {
-                    self.session.app.metrics.provider_restarts.inc();
+                    self.listened.app.metrics.provider_restarts.inc();
                 }
-                self.set_phase(ProviderPhase::Idle);
+                self.count_as_sound();
             }
             Ok(Ok(Err(error))) => self.restart(&error.to_string()),
             Ok(Err(_)) => self.restart("it panicked"),
@@ -199,9 +216,9 @@ impl Worker {
     }
 
     /// A provider that failed counts as well again only when a chunk went well.
-    fn set_phase(&self, phase: ProviderPhase) {
+    fn count_as_sound(&self) {
         if self.restarts == 0 {
-            self.session.set_provider_phase(self.source, phase);
+            self.handle.set_provider_phase(ProviderPhase::Sound);
         }
     }
 
@@ -211,10 +228,10 @@ impl Worker {
         (self.failures, self.restarts) = (0, self.restarts.saturating_add(1));
         tracing::warn!(source = %self.source, reason, restart = self.restarts, "the provider failed");
         if self.restarts <= RESTARTS_MAX {
-            self.session.set_provider_phase(self.source, ProviderPhase::Restarting);
+            self.handle.set_provider_phase(ProviderPhase::Restarting);
             self.tell(StatusState::Warning, "The provider failed and is being restarted");
         } else {
-            self.session.set_provider_phase(self.source, ProviderPhase::Failed);
+            self.handle.set_provider_phase(ProviderPhase::Failed);
             self.tell_failure();
         }
     }
@@ -224,36 +241,37 @@ impl Worker {
         if !std::mem::replace(&mut self.failure_told, true) {
             self.tell(StatusState::Error, "The provider failed");
             let message = "the provider failed; audio is dropped until it works again";
-            self.session.tell_fault(ErrorCode::ProviderFailed, message);
+            self.listened.session.tell_fault(ErrorCode::ProviderFailed, message);
         }
     }
 
     fn tell(&self, state: StatusState, message: &'static str) {
-        self.session.tell(Status { source: Some(self.source), ..Status::new(state, message) });
+        self.listened.session.tell(Status { source: Some(self.source), ..Status::new(state, message) });
     }
 
     // ---- one chunk
 
     async fn process(&mut self, provider: Arc<dyn Provider>, chunk: Chunk) {
-        self.set_phase(ProviderPhase::Running);
+        self.count_as_sound();
+        self.listened.begin_chunk(self.source);
         let outcome = self.fill_next_chunk_until(self.run_provider(provider, chunk.clone())).await;
         match outcome {
             Ok(result) => {
-                self.session.end_chunk(self.source, &chunk, Some(result));
+                self.listened.end_chunk(self.source, &chunk, Some(result));
                 (self.failures, self.restarts, self.failure_told) = (0, 0, false);
             }
             Err(failure) => {
-                self.session.end_chunk(self.source, &chunk, None);
+                self.listened.end_chunk(self.source, &chunk, None);
                 self.count_failure(&failure);
             }
         }
-        self.set_phase(ProviderPhase::Idle);
+        self.count_as_sound();
     }
 
     async fn fill_next_chunk_until<T>(&self, done: impl Future<Output = T>) -> T {
         tokio::pin!(done);
         loop {
-            self.session.fill_chunk(self.source);
+            self.listened.fill_chunk(self.source);
             tokio::select! {
                 biased;
                 result = &mut done => return result,
@@ -270,7 +288,7 @@ impl Worker {
             (voice, began.elapsed())
         };
         let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
-        match timeout(self.session.app.options.chunk_timeout, task).await {
+        match timeout(self.listened.listener.chunk_timeout, task).await {
             Ok(Ok((Ok(voice), inference))) => Ok(ChunkResult { inference, voice }),
             Ok(Ok((Err(error), _))) => Err(Failure::Refused(error)),
             Ok(Err(_)) => Err(Failure::Panicked),

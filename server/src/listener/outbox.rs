@@ -14,7 +14,7 @@ const WAITING_MAX: usize = 256;
 
 /// What goes to one client, in order: bounded, numbered, and closed once.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub(super) struct Outbox {
     state: Mutex<State>,
     changed: Notify,
     conflated_total: Counter,
@@ -29,7 +29,6 @@ struct State {
     identity: Arc<Identity>,
     waiting: VecDeque<Waiting>,
     last_seq: u64,
-    ticks: TickCount,
     conflated: TickCount,
     closing: Option<Closing>,
 }
@@ -57,7 +56,7 @@ pub(super) enum Outgoing {
 
 impl Outbox {
     /// An empty outbox that adds what it conflates to `conflated_total`.
-    pub(crate) fn new(conflated_total: Counter) -> Self {
+    pub(super) fn new(conflated_total: Counter) -> Self {
         Self {
             state: Mutex::default(),
             changed: Notify::new(),
@@ -79,7 +78,6 @@ impl Outbox {
             return;
         }
         if let ServerMessage::Metrics(figures) = &message {
-            state.ticks.count(figures.tick);
             self.conflated_total.add(state.conflate(figures));
         }
         if state.waiting.len() >= WAITING_MAX {
@@ -120,10 +118,9 @@ impl Outbox {
         }
     }
 
-    /// Ticks sent, or about to be, and conflated.
-    pub(super) fn tick_tally(&self) -> (u64, u64) {
-        let state = self.state.lock();
-        (state.ticks.total - state.conflated.total, state.conflated.total)
+    /// Ticks some of whose figures were replaced by newer ones.
+    pub(super) fn ticks_conflated(&self) -> u64 {
+        self.state.lock().conflated.total
     }
 }
 
@@ -187,13 +184,8 @@ mod tests {
     fn metrics(tick: u64) -> ServerMessage {
         let registry = tachograph_core::registry::Registry::new();
         let defaults = tachograph_core::registry::DefaultMetrics::register(&registry).unwrap();
-        let mut session = tachograph_core::session::Session::new(
-            Default::default(),
-            defaults,
-            Default::default(),
-            Default::default(),
-        );
-        session.receive(tachograph_core::wire::MIC, bytes::Bytes::from_static(&[0, 0]), Default::default()).unwrap();
+        let mut session = tachograph_core::session::Session::new(1, defaults, Default::default(), Default::default());
+        session.open_source(tachograph_core::wire::MIC, Default::default()).unwrap();
         ServerMessage::Metrics(Box::new(session.tick(tick, Default::default(), 0.0).remove(0)))
     }
 
@@ -211,7 +203,7 @@ mod tests {
         let outbox = outbox();
         [status(), metrics(1), status(), metrics(2), status()].into_iter().for_each(|message| outbox.push(message));
         assert_eq!(seqs(&outbox), [1, 3, 4, 5]);
-        assert_eq!(outbox.tick_tally(), (1, 1));
+        assert_eq!(outbox.ticks_conflated(), 1);
         assert_eq!(outbox.conflated_total.value(), 1);
     }
 

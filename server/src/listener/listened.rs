@@ -1,0 +1,176 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tachograph_core::session::{Audio, Chunk, ChunkResult};
+use tachograph_core::wire::{
+    DecodeError, FinalSummary, Identity, ServerMessage, SourceName, Start, Status, StatusState,
+};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{Instrument, Span};
+
+use super::Listener;
+use super::outbox::Outbox;
+use super::worker::Worker;
+use crate::app::App;
+use crate::session::{Observer, OpenError, Session, SessionBuilder, Source};
+
+/// How long tasks that were told to end are waited for.
+const ABORT_MAX: Duration = Duration::from_millis(500);
+
+/// A session whose audio comes by a connection: its queues, and who works for them.
+pub(super) struct Listened {
+    pub(super) app: App,
+    pub(super) listener: Listener,
+    pub(super) session: Session,
+    audio: Mutex<Audio>,
+    client: Arc<Client>,
+    /// One a source; they end when their source is drained.
+    workers: Mutex<JoinSet<()>>,
+}
+
+/// Who sends the audio, and who is woken when there is news for a source.
+#[derive(Debug)]
+struct Client {
+    outbox: Arc<Outbox>,
+    wakes: Mutex<BTreeMap<SourceName, Arc<Notify>>>,
+}
+
+impl Listened {
+    /// # Errors
+    /// As many sessions as there may be.
+    pub(super) fn start(
+        app: &App,
+        listener: &Listener,
+        start: &Start,
+        identity: &Identity,
+        outbox: &Arc<Outbox>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let client = Arc::new(Client { outbox: Arc::clone(outbox), wakes: Mutex::default() });
+        let session = SessionBuilder::new(app, identity.clone())
+            .client_features(start.client_features)
+            .sources_max(listener.audio.sources_max)
+            .observer(Arc::clone(&client) as Arc<dyn Observer>)
+            .open()?;
+        session.answer(Status {
+            client_features: Some(start.client_features),
+            ..Status::new(StatusState::Streaming, "Streaming")
+        });
+        Ok(Arc::new(Self {
+            app: App::clone(app),
+            audio: Mutex::new(Audio::new(listener.audio.clone())),
+            listener: listener.clone(),
+            session,
+            client,
+            workers: Mutex::default(),
+        }))
+    }
+
+    // ---- audio
+
+    /// Takes in a frame, and begins to work for its source when it is new.
+    pub(super) fn receive(self: &Arc<Self>, source: SourceName, frame: Bytes) -> Result<(), DecodeError> {
+        let is_new = {
+            let mut audio = self.audio.lock();
+            self.session.update(|model, now| audio.receive(model, source, frame, now))?
+        };
+        if is_new {
+            self.work_for(source);
+        }
+        self.client.wake(source);
+        Ok(())
+    }
+
+    fn work_for(self: &Arc<Self>, source: SourceName) {
+        let wake = Arc::clone(self.client.wakes.lock().entry(source).or_default());
+        let worker = Worker::new(Arc::clone(self), source, wake);
+        worker.watch_health();
+        self.workers.lock().spawn(worker.run().instrument(Span::current()));
+    }
+
+    pub(super) fn source(&self, name: SourceName) -> Source {
+        self.session.handle(name)
+    }
+
+    pub(super) fn next_chunk(&self, source: SourceName, flush: bool) -> Option<Chunk> {
+        let mut audio = self.audio.lock();
+        self.session.update(|model, now| audio.next_chunk(model, source, flush, now))
+    }
+
+    /// Prepares the next chunk while the provider works on the one before.
+    pub(super) fn fill_chunk(&self, source: SourceName) {
+        let mut audio = self.audio.lock();
+        self.session.update(|model, now| audio.fill_chunk(model, source, now));
+    }
+
+    pub(super) fn begin_chunk(&self, source: SourceName) {
+        self.session.update(|model, _| model.work_began(source));
+    }
+
+    pub(super) fn end_chunk(&self, source: SourceName, chunk: &Chunk, result: Option<ChunkResult>) {
+        let audio = self.audio.lock();
+        self.session.update(|model, now| {
+            model.work_ended(source);
+            audio.end_chunk(model, source, chunk, result, now);
+        });
+    }
+
+    // ---- the end
+
+    /// Lets the providers finish what waits, for at most `limit`, then ends and sends the receipt.
+    pub(super) async fn drain(&self, limit: Duration) {
+        self.session.begin_drain();
+        let mut workers = std::mem::take(&mut *self.workers.lock());
+        let _in_time = timeout(limit, async { while workers.join_next().await.is_some() {} }).await;
+        if !self.session.is_drained() {
+            tracing::warn!("the queues could not be drained: what is left counts as dropped");
+        }
+        abort(workers).await;
+        let json = self.session.end();
+        let markdown = json.to_markdown();
+        self.client.outbox.push(ServerMessage::FinalSummary(FinalSummary { json, markdown }));
+    }
+
+    /// Ends at once: what waits is dropped.
+    pub(super) async fn abandon(&self) {
+        self.session.begin_drain();
+        let workers = std::mem::take(&mut *self.workers.lock());
+        abort(workers).await;
+        self.session.end();
+    }
+}
+
+/// Ends tasks; one that blocks its thread is left behind.
+async fn abort(mut tasks: JoinSet<()>) {
+    tasks.abort_all();
+    if timeout(ABORT_MAX, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+        tracing::error!("a task does not end");
+        tasks.detach_all();
+    }
+}
+
+impl Client {
+    fn wake(&self, source: SourceName) {
+        if let Some(wake) = self.wakes.lock().get(&source) {
+            wake.notify_one();
+        }
+    }
+}
+
+impl Observer for Client {
+    fn tell(&self, message: ServerMessage) {
+        if let ServerMessage::Metrics(figures) = &message {
+            // The level may have changed: a worker that waits for another provider looks again.
+            self.wake(figures.source);
+        }
+        self.outbox.push(message);
+    }
+
+    fn ticks_conflated(&self) -> u64 {
+        self.outbox.ticks_conflated()
+    }
+}

@@ -1,0 +1,81 @@
+use std::fmt::Display;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tachograph_core::session::{Amount, Level, ProviderInForce, ProviderPhase};
+use tachograph_core::wire::SourceName;
+
+use super::guards::Queued;
+use super::live::LiveSession;
+use super::probe;
+
+/// A source of a session: what it sends is told here. Clones are the same source; after the session's end
+/// nothing that it is told counts.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub(super) session: Arc<LiveSession>,
+    pub(super) name: SourceName,
+}
+
+impl Source {
+    pub(super) fn new(session: Arc<LiveSession>, name: SourceName) -> Self {
+        Self { session, name }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> SourceName {
+        self.name
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.name == other.name && Arc::ptr_eq(&self.session, &other.session)
+    }
+
+    /// So much came and waits from now on, until its guard is told what becomes of it.
+    pub fn enqueue(&self, amount: Amount) -> Queued {
+        let arrived = self.session.update(|model, now| {
+            model.enqueued(self.name, amount, Amount::default(), now);
+            now
+        });
+        Queued::new(self.clone(), amount, arrived)
+    }
+
+    /// Which provider and model work for it from now on.
+    pub fn set_provider(&self, in_force: ProviderInForce) {
+        self.session.update(|model, _| model.set_provider(self.name, in_force));
+    }
+
+    /// How its provider is from now on.
+    pub fn set_provider_phase(&self, phase: ProviderPhase) {
+        self.session.update(|model, _| model.set_provider_phase(self.name, phase));
+    }
+
+    /// Its degrade level now; NORMAL where it has none. With [`Degrade::Ladder`](super::Degrade::Ladder) it says
+    /// how what comes next is to be processed.
+    pub fn level(&self) -> Level {
+        self.session.level(self.name)
+    }
+
+    /// Asks each second how its provider is, off the tick: what it answers is shown as it is. No answer within
+    /// 500 ms, an error and a panic are counted, logged, and shown as no health.
+    pub fn watch_health<F, A, E>(&self, ask: F)
+    where
+        F: Fn() -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Value, E>> + Send + 'static,
+        E: Display + Send + 'static,
+    {
+        self.session.attend(probe::health(self.clone(), ask));
+    }
+
+    /// Asks each second for its degrade level, off the tick, where that is [`Degrade::Told`](super::Degrade::Told).
+    /// Without an answer within 500 ms there is none, which is counted, logged and shown.
+    pub fn watch_level<F, A, E>(&self, ask: F)
+    where
+        F: Fn() -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Level, E>> + Send + 'static,
+        E: Display + Send + 'static,
+    {
+        self.session.attend(probe::level(self.clone(), ask));
+    }
+}
