@@ -30,13 +30,14 @@ impl Chunk {
         self.amount
     }
 
-    pub(super) fn last_arrived(&self) -> Moment {
-        self.last_arrived
-    }
-
     /// The PCM, PCM16LE at 16 kHz, in pieces of whole samples.
     pub fn pieces(&self) -> &[Bytes] {
         &self.pieces
+    }
+
+    /// When the last frame of it was received.
+    pub fn last_arrived(&self) -> Moment {
+        self.last_arrived
     }
 
     /// How long the audio is.

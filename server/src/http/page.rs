@@ -2,6 +2,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, he
 use axum::response::{IntoResponse, Response};
 use rust_embed::{Embed, EmbeddedFile};
 
+use super::compression::{GZIP, accepts};
 use crate::error::ApiError;
 
 const INDEX: &str = "index.html";
@@ -23,7 +24,7 @@ const GUARDS: [(HeaderName, HeaderValue); 3] = [
 ];
 
 /// Encodings that a file may be stored in, best first.
-const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), (GZIP, ".gz")];
 
 /// The page's file at this path, compressed as the browser likes it.
 pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
@@ -35,8 +36,7 @@ pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
     let Some(plain) = Page::get(path) else {
         return if path == INDEX { not_built() } else { ApiError::NotFound.into_response() };
     };
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (encoding, file) = compressed(path, accepted).map_or((None, plain), |(name, file)| (Some(name), file));
+    let (encoding, file) = compressed(path, &headers).map_or((None, plain), |(name, file)| (Some(name), file));
     respond(path, encoding, file, headers.get(header::IF_NONE_MATCH))
 }
 
@@ -44,19 +44,10 @@ fn not_built() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, GUARDS, NOT_BUILT).into_response()
 }
 
-fn compressed(path: &str, accepted: &str) -> Option<(&'static str, EmbeddedFile)> {
+fn compressed(path: &str, headers: &HeaderMap) -> Option<(&'static str, EmbeddedFile)> {
     ENCODINGS.iter().find_map(|(name, ending)| {
-        let file = accepts(accepted, name).then(|| Page::get(&format!("{path}{ending}")))??;
+        let file = accepts(headers, name).then(|| Page::get(&format!("{path}{ending}")))??;
         Some((*name, file))
-    })
-}
-
-/// Whether an Accept-Encoding names the encoding and does not rule it out with a weight of zero.
-fn accepts(accepted: &str, encoding: &str) -> bool {
-    accepted.split(',').any(|entry| {
-        let (name, weight) = entry.split_once(';').unwrap_or((entry, "q=1"));
-        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(1.0);
-        name.trim().eq_ignore_ascii_case(encoding) && weight > 0.0
     })
 }
 
@@ -103,7 +94,6 @@ mod tests {
     use axum::http::{Request, header};
     use tower::ServiceExt;
 
-    use super::accepts;
     use crate::provider::{Providers, Vad};
     use crate::{App, Options, router};
 
@@ -118,14 +108,5 @@ mod tests {
         assert_eq!(told(header::CONTENT_SECURITY_POLICY), Some(expected));
         assert_eq!(told(header::X_CONTENT_TYPE_OPTIONS), Some("nosniff"));
         assert_eq!(told(header::REFERRER_POLICY), Some("no-referrer"));
-    }
-
-    #[test]
-    fn an_encoding_is_used_only_when_it_is_accepted() {
-        assert!(accepts("gzip, deflate, br", "br"));
-        assert!(accepts("BR;q=0.5", "br"));
-        assert!(!accepts("br;q=0, gzip", "br"));
-        assert!(!accepts("", "br"));
-        assert!(!accepts("brotli", "br"));
     }
 }

@@ -128,6 +128,10 @@ impl LiveSession {
     pub(super) fn end_chunk(&self, source: SourceName, chunk: &Chunk, result: Option<ChunkResult>) {
         let now = self.app.clock.now();
         self.with_model(|model| model.end_chunk(source, chunk, result, now));
+        if let (Some(session_id), Some(result)) = (&self.identity.session_id, result) {
+            let processing = now.since(chunk.last_arrived());
+            self.app.metrics.exemplify(session_id, source.as_str(), result.inference, processing);
+        }
     }
 
     // ---- what the worker and the probe say
