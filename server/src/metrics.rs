@@ -52,7 +52,7 @@ pub struct ServerMetrics {
     pub families_left_out: Gauge,
     /// Which sessions the values of histograms came from, for those who scrape.
     pub exemplars: Exemplars,
-    /// Exemplars left out because their session's name is too long or there was no room.
+    /// Exemplars left out because their session's name is too long or has a quote, or there was no room.
     pub exemplars_left_out: Counter,
     /// Bytes of the newest frame.
     pub frame_bytes: Gauge,
@@ -116,7 +116,7 @@ impl ServerMetrics {
             exemplars: Exemplars::new(),
             exemplars_left_out: counter(
                 "tachograph_exemplars_left_out",
-                "Exemplars whose session's name is too long or that there was no room for",
+                "Exemplars whose session's name a page cannot have, or that there was no room for",
             )?,
             frame_bytes: gauge(Descriptor::new("tachograph_frame_bytes", "Size of the newest frame").unit("bytes"))?,
             history_bytes: gauge(Descriptor::new("tachograph_history_bytes", "What the history holds").unit("bytes"))?,

@@ -95,7 +95,7 @@ impl Exemplars {
     ///
     /// # Errors
     /// It is left out: a label is missing, unknown or named twice, the value is not finite, the session's name is
-    /// longer than [`EXEMPLAR_CHARACTERS_MAX`] or empty, or there is no room for one more series.
+    /// longer than [`EXEMPLAR_CHARACTERS_MAX`], empty or has a quote, or there is no room for one more series.
     pub fn record(
         &self,
         family: &HistogramFamily,
@@ -111,6 +111,9 @@ impl Exemplars {
         }
         if !(1..=EXEMPLAR_CHARACTERS_MAX).contains(&session_id.chars().count()) {
             return Err(ExemplarError::Length);
+        }
+        if session_id.contains('"') {
+            return Err(ExemplarError::Quote);
         }
         let bound = bound_of(value, descriptor.bucket_bounds());
         let exemplar = Exemplar { bound, value, session_id: session_id.into(), at };
@@ -167,6 +170,8 @@ pub enum ExemplarError {
     NotFinite,
     /// The session has no name, or one of more than [`EXEMPLAR_CHARACTERS_MAX`] characters.
     Length,
+    /// The session's name has a quote, which readers in use take for its end; they refuse the whole page then.
+    Quote,
     /// There are exemplars of as many series as there may be.
     NoRoom,
 }
@@ -177,6 +182,7 @@ impl fmt::Display for ExemplarError {
             Self::Label(error) => error.fmt(f),
             Self::NotFinite => f.write_str("the value must be finite, as a histogram's are"),
             Self::Length => write!(f, "the session's name must have 1 to {EXEMPLAR_CHARACTERS_MAX} characters"),
+            Self::Quote => f.write_str("the session's name must have no quote"),
             Self::NoRoom => f.write_str("there is no room for one more series; allow more, or give it fewer labels"),
         }
     }
