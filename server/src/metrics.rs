@@ -52,7 +52,7 @@ pub struct ServerMetrics {
     pub families_left_out: Gauge,
     /// Which sessions the values of histograms came from, for those who scrape.
     pub exemplars: Exemplars,
-    /// Exemplars left out because their session's name is too long or has a quote, or there was no room.
+    /// Exemplars left out because a page cannot have their session's name, or there was no room.
     pub exemplars_left_out: Counter,
     /// Bytes of the newest frame.
     pub frame_bytes: Gauge,

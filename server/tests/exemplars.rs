@@ -49,11 +49,11 @@ async fn after_a_chunk(session_id: &str) -> App {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_times_of_a_chunk_name_their_session() {
-    let app = after_a_chunk("call} \\7\n").await;
+    let app = after_a_chunk("call} \\7").await;
     let page = page(&app);
     for family in ["inference_time_ms", "processing_time_ms"] {
         let begin = format!("{family}_bucket{{source=\"system\",le=\"");
-        let named = |line: &str| line.starts_with(&begin) && line.contains(" # {session_id=\"call} \\\\7\\n\"} ");
+        let named = |line: &str| line.starts_with(&begin) && line.contains(" # {session_id=\"call} \\\\7\"} ");
         assert!(page.lines().any(named), "{page}");
     }
     assert_eq!(app.metrics.exemplars_left_out.value(), 0);
@@ -61,7 +61,7 @@ async fn the_times_of_a_chunk_name_their_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_whose_name_a_page_cannot_have_is_counted() {
-    for session_id in ["x".repeat(119), "a\"b".into()] {
+    for session_id in ["x".repeat(119), "a\"b".into(), "\0".into()] {
         let app = after_a_chunk(&session_id).await;
         assert!(!page(&app).contains("session_id"));
         let left_out = app.metrics.exemplars_left_out.value();

@@ -95,7 +95,8 @@ impl Exemplars {
     ///
     /// # Errors
     /// It is left out: a label is missing, unknown or named twice, the value is not finite, the session's name is
-    /// longer than [`EXEMPLAR_CHARACTERS_MAX`], empty or has a quote, or there is no room for one more series.
+    /// empty or longer than [`EXEMPLAR_CHARACTERS_MAX`] or has a quote or a control character, or there is no room
+    /// for one more series.
     pub fn record(
         &self,
         family: &HistogramFamily,
@@ -112,8 +113,8 @@ impl Exemplars {
         if !(1..=EXEMPLAR_CHARACTERS_MAX).contains(&session_id.chars().count()) {
             return Err(ExemplarError::Length);
         }
-        if session_id.contains('"') {
-            return Err(ExemplarError::Quote);
+        if session_id.contains(|character: char| character == '"' || character.is_control()) {
+            return Err(ExemplarError::Character);
         }
         let bound = bound_of(value, descriptor.bucket_bounds());
         let exemplar = Exemplar { bound, value, session_id: session_id.into(), at };
@@ -170,8 +171,9 @@ pub enum ExemplarError {
     NotFinite,
     /// The session has no name, or one of more than [`EXEMPLAR_CHARACTERS_MAX`] characters.
     Length,
-    /// The session's name has a quote, which readers in use take for its end; they refuse the whole page then.
-    Quote,
+    /// The session's name has a quote or a control character. Readers in use refuse the whole page for such: one
+    /// takes a quote for the name's end whether it is escaped or not, one takes a zero for the page's end.
+    Character,
     /// There are exemplars of as many series as there may be.
     NoRoom,
 }
@@ -182,7 +184,7 @@ impl fmt::Display for ExemplarError {
             Self::Label(error) => error.fmt(f),
             Self::NotFinite => f.write_str("the value must be finite, as a histogram's are"),
             Self::Length => write!(f, "the session's name must have 1 to {EXEMPLAR_CHARACTERS_MAX} characters"),
-            Self::Quote => f.write_str("the session's name must have no quote"),
+            Self::Character => f.write_str("the session's name must have no quote and no control character"),
             Self::NoRoom => f.write_str("there is no room for one more series; allow more, or give it fewer labels"),
         }
     }

@@ -57,8 +57,8 @@ fn without_bounds_a_bucket_is_a_power_of_two() {
 #[test]
 fn a_hostile_name_stays_in_its_quotes() {
     let (registry, exemplars) = (Registry::new(), Exemplars::new());
-    record(&family(&registry, &[1.0]), &exemplars, 0.5, "} 1 2\n# EOF\n\\", 0);
-    let expected = ["1.0 1 # {session_id=\"} 1 2\\n# EOF\\n\\\\\"} 0.5 0.000", "+Inf 1"];
+    record(&family(&registry, &[1.0]), &exemplars, 0.5, "} 1 2 # EOF\\", 0);
+    let expected = ["1.0 1 # {session_id=\"} 1 2 # EOF\\\\\"} 0.5 0.000", "+Inf 1"];
     assert_eq!(shown(&registry, &exemplars, Format::OpenMetrics), expected);
 }
 
@@ -72,7 +72,9 @@ fn what_cannot_be_shown_is_left_out_with_its_reason() {
     assert_eq!((EXEMPLAR_CHARACTERS_MAX, record("b", 1.0, &longest)), (118, Ok(())));
     assert_eq!(record("b", 1.0, &[&longest, "a"].concat()), Err(ExemplarError::Length));
     assert_eq!(record("b", 1.0, ""), Err(ExemplarError::Length));
-    assert_eq!(record("b", 1.0, "call \"7\""), Err(ExemplarError::Quote));
+    for id in ["call \"7\"", "\0", "a\nb", "\u{7f}", "\u{85}"] {
+        assert_eq!(record("b", 1.0, id), Err(ExemplarError::Character), "{id:?}");
+    }
     assert_eq!(record("b", f64::NAN, "call-7"), Err(ExemplarError::NotFinite));
     assert_eq!(record("c", 1.0, "call-7"), Err(ExemplarError::NoRoom));
     assert_eq!(record("b", 2.0, "call-7"), Ok(()), "a series that is there has room");

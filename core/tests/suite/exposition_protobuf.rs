@@ -257,7 +257,7 @@ fn exemplars_stand_at_their_buckets_and_at_a_native_histogram() {
     let bounded = registry.histogram(&Descriptor::new("time_ms", "Time").unit("ms").bounds(&[10.0, 1e6])).unwrap();
     let free = registry.histogram(&Descriptor::new("size", "Size").scale(3).label("of")).unwrap();
     exemplars.record(&bounded, &[], 2.0, "old", 1).unwrap();
-    exemplars.record(&bounded, &[], 10.0, "}\n\u{1f600}", 1_767_225_600_123).unwrap();
+    exemplars.record(&bounded, &[], 10.0, "}\\\u{1f600}", 1_767_225_600_123).unwrap();
     exemplars.record(&bounded, &[], 1e7, "last", 1_767_225_600_124).unwrap();
     exemplars.record(&free, &[("of", "one")], 1.0, "free", 1_000).unwrap();
     let page = page(&registry, &exemplars, usize::MAX);
@@ -269,7 +269,7 @@ fn exemplars_stand_at_their_buckets_and_at_a_native_histogram() {
     };
     let buckets = families["time_ms"].1[0].messages(7)[0].messages(3);
     let at_buckets: Vec<_> = buckets.iter().map(|bucket| bucket.messages(3).first().map(told)).collect();
-    let first = ("session_id=}\n\u{1f600}".to_owned(), 10.0, 1_767_225_600, 123_000_000);
+    let first = ("session_id=}\\\u{1f600}".to_owned(), 10.0, 1_767_225_600, 123_000_000);
     let last = ("session_id=last".to_owned(), 1e7, 1_767_225_600, 124_000_000);
     assert_eq!(at_buckets, [Some(first), None, Some(last)]);
     let free = &families["size"].1;
