@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::allocator::counted;
 use crate::harness::{Effort, OPERATIONS_PER_ITERATION, Pool, Summary, Trial};
-use crate::subjects::{Operation, QUANTILES, Role, SeriesSet, Site, Subject, Text, Worker, user};
+use crate::subjects::{Operation, QUANTILES, Role, SeriesSet, Site, Subject, Text, Work, Worker, user};
 use crate::values;
 
 /// Counter series in a snapshot and in the count of bytes.
@@ -29,6 +29,8 @@ pub struct Entry {
     pub snapshot_means: &'static str,
     /// Nanoseconds a line of text, of [`COUNTER_SERIES`].
     pub text: Option<Summary>,
+    /// Nanoseconds a series as protobuf, of [`COUNTER_SERIES`].
+    pub protobuf: Option<Summary>,
     pub counter_bytes: Option<Bytes>,
     pub histogram_bytes: Option<Bytes>,
     /// An increment by borrowed strings.
@@ -48,6 +50,7 @@ impl Entry {
             snapshot: None,
             snapshot_means: "",
             text: None,
+            protobuf: None,
             counter_bytes: None,
             histogram_bytes: None,
             allocations: None,
@@ -115,7 +118,15 @@ fn memory_and_snapshots(subjects: &[Box<dyn Subject>], entries: &mut [Entry], po
     eprintln!("snapshots");
     snapshots(&mut families, entries, pool, effort);
     eprintln!("text");
-    texts(&mut families, entries, pool, effort);
+    let texts = per_series(&mut families, pool, effort, |family| match &mut family.text {
+        Text::None => None,
+        Text::Snapshot => Some(&mut family.snapshot),
+        Text::Own(text) => Some(text),
+    });
+    entries.iter_mut().zip(texts).for_each(|(entry, text)| entry.text = text);
+    eprintln!("protobuf");
+    let messages = per_series(&mut families, pool, effort, |family| family.protobuf.as_mut());
+    entries.iter_mut().zip(messages).for_each(|(entry, protobuf)| entry.protobuf = protobuf);
 }
 
 /// A family and what it takes, touched by one thread and then by another.
@@ -152,21 +163,21 @@ fn snapshots(families: &mut [Option<SeriesSet>], entries: &mut [Entry], pool: &P
     }
 }
 
-fn texts(families: &mut [Option<SeriesSet>], entries: &mut [Entry], pool: &Pool, effort: Effort) {
+/// Nanoseconds a series of each family's work, if it has such.
+fn per_series(
+    families: &mut [Option<SeriesSet>],
+    pool: &Pool,
+    effort: Effort,
+    work: fn(&mut SeriesSet) -> Option<&mut Work>,
+) -> Vec<Option<Summary>> {
     let mut samples = vec![Vec::new(); families.len()];
     for round in 0..=effort.rounds {
         for (family, samples) in families.iter_mut().zip(&mut samples) {
-            let elapsed = family.as_mut().and_then(|family| match &mut family.text {
-                Text::None => None,
-                Text::Snapshot => Some(timed(&mut family.snapshot, pool)),
-                Text::Own(text) => Some(timed(text, pool)),
-            });
+            let elapsed = family.as_mut().and_then(work).map(|work| timed(work, pool));
             samples.extend(elapsed.filter(|_| round > 0).map(|millis| millis * 1e6 / COUNTER_SERIES as f64));
         }
     }
-    for (entry, samples) in entries.iter_mut().zip(samples) {
-        entry.text = (!samples.is_empty()).then(|| Summary::of(samples));
-    }
+    samples.into_iter().map(|samples| (!samples.is_empty()).then(|| Summary::of(samples))).collect()
 }
 
 /// A snapshot that lacks series would be fast for the wrong reason.
@@ -179,7 +190,7 @@ fn check(families: &mut [Option<SeriesSet>], entries: &[Entry]) {
 }
 
 /// Milliseconds of one call.
-fn timed(work: &mut Box<dyn FnMut() + Send>, pool: &Pool) -> f64 {
+fn timed(work: &mut Work, pool: &Pool) -> f64 {
     let mut taken = std::mem::replace(work, Box::new(|| ()));
     let (returned, elapsed) = pool.run(0, move || {
         let start = Instant::now();

@@ -3,7 +3,7 @@
 //!
 //! The modules follow the data's way: [`instrument`] counts, [`label`] tells series apart,
 //! [`registry`] names and collects, [`snapshot`] is what it collected, [`session`] meters one live
-//! audio session, [`wire`] holds the messages that leave and arrive, [`exposition`] is the text that other
+//! audio session, [`wire`] holds the messages that leave and arrive, [`exposition`] is what other
 //! systems scrape.
 //! [`time`] is what all of them are given: nothing here reads a clock.
 //!

@@ -1,10 +1,14 @@
 //! What the server counts of itself, beside the core's default metrics.
 
+use tachograph_core::exposition::Exemplars;
 use tachograph_core::instrument::{Counter, Gauge};
 use tachograph_core::registry::{
     Aggregation, CounterFamily, DefaultMetrics, Descriptor, RegisterError, Registry, SelfMetrics,
 };
+use tachograph_core::session::Work;
 use tachograph_core::wire::ErrorCode;
+
+use crate::clock::unix_millis;
 
 /// The handles, bound once.
 #[derive(Clone, Debug)]
@@ -45,6 +49,10 @@ pub struct ServerMetrics {
     pub receipts_left_out: Counter,
     /// Families that the newest page of metrics left out because their names would be others'.
     pub families_left_out: Gauge,
+    /// Which sessions the values of histograms came from, for those who scrape.
+    pub exemplars: Exemplars,
+    /// Exemplars left out because a page cannot have their session's name, or there was no room.
+    pub exemplars_left_out: Counter,
     /// Bytes of the newest frame.
     pub frame_bytes: Gauge,
     /// Bytes that the history holds.
@@ -104,6 +112,11 @@ impl ServerMetrics {
                 "tachograph_exposition_families_left_out",
                 "Families that the newest page of metrics left out because their names would be others'",
             ))?,
+            exemplars: Exemplars::new(),
+            exemplars_left_out: counter(
+                "tachograph_exemplars_left_out",
+                "Exemplars whose session's name a page cannot have, or that there was no room for",
+            )?,
             frame_bytes: gauge(Descriptor::new("tachograph_frame_bytes", "Size of the newest frame").unit("bytes"))?,
             history_bytes: gauge(Descriptor::new("tachograph_history_bytes", "What the history holds").unit("bytes"))?,
             history_frames: gauge(Descriptor::new("tachograph_history_frames", "Frames that the history holds"))?,
@@ -131,6 +144,18 @@ impl ServerMetrics {
     pub fn count_error(&self, code: ErrorCode) {
         if let Ok(errors) = self.protocol_errors.with(&[("code", code.as_str())]) {
             errors.inc();
+        }
+    }
+
+    /// Keeps which session the times of a chunk came from that the provider just ended well.
+    pub(crate) fn exemplify(&self, session_id: &str, source: &str, work: &Work) {
+        let DefaultMetrics { inference_time_ms, processing_time_ms, .. } = &self.defaults;
+        let (labels, at) = ([("source", source)], unix_millis());
+        for (family, time) in [(inference_time_ms, work.inference), (processing_time_ms, work.processing)] {
+            let milliseconds = time.as_secs_f64() * 1_000.0;
+            if self.exemplars.record(family, &labels, milliseconds, session_id, at).is_err() {
+                self.exemplars_left_out.inc();
+            }
         }
     }
 }

@@ -18,6 +18,13 @@ def told(value):
     return value if math.isfinite(value) else str(value)
 
 
+def named(exemplar):
+    """What came with a sample."""
+    if exemplar is None:
+        return None
+    return {"labels": exemplar.labels, "value": exemplar.value, "at": float(exemplar.timestamp)}
+
+
 def main():
     page = sys.stdin.buffer.read().decode("utf-8")
     families = [
@@ -26,7 +33,9 @@ def main():
             "kind": family.type,
             "unit": family.unit,
             "help": family.documentation,
-            "samples": [[sample.name, sample.labels, told(sample.value)] for sample in family.samples],
+            "samples": [
+                [sample.name, sample.labels, told(sample.value), named(sample.exemplar)] for sample in family.samples
+            ],
         }
         for family in READERS[sys.argv[1]](page)
     ]

@@ -1,5 +1,5 @@
-//! Whoever reads the metrics as text gets what the registry says: the parsers of another language,
-//! Prometheus, VictoriaMetrics.
+//! Whoever scrapes the metrics gets what the registry says, as text, as protobuf and compressed: the parsers of
+//! another language, Prometheus, VictoriaMetrics.
 #![allow(clippy::panic, reason = "a test fails by it")]
 
 use std::io::Write;
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tachograph::{Tachograph, serve};
+use tachograph_core::exposition::{EXEMPLAR_CHARACTERS_MAX, EXEMPLAR_LABEL, Exemplars};
 use tachograph_core::registry::{Descriptor, Registry};
-use tachograph_core::snapshot::RegistrySnapshot;
+use tachograph_core::snapshot::{HistogramSnapshot, RegistrySnapshot};
 use tachograph_tests::Failure;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
@@ -21,19 +22,28 @@ const STARTED_WITHIN: Duration = Duration::from_secs(30);
 /// What a client could send so that it comes up in a page.
 const HOSTILE: [&str; 8] =
     ["\"} 1\n# EOF\nforged 2", "\\", "\\n", "\\\"", "{}", "\u{1f600} ä", " # {a=\"b\"} 1", "\t\r\u{7f}"];
+/// The same of a session's name, which is in a page only without quotes and control characters.
+const HOSTILE_NAMES: [&str; 8] =
+    ["} 1 1 # EOF", "\\", "\\n", "} 1 1", "{}", "\u{1f600} ä", " # {a=b} 1", "\u{2028}\u{feff}\u{202e}'\u{a0}"];
+/// What the buckets of `test_time_seconds` hold of 1,000 values, 0.37 apart.
+const TIMES_BELOW: [f64; 6] = [1.0, 1.0, 3.0, 28.0, 1_000.0, 1_000.0];
+/// Series of a family that protobuf has in several messages.
+const MANY: u64 = 600;
+/// A moment of the past, in Unix milliseconds.
+const EXEMPLARS_AT: u64 = 1_767_225_600_000;
 
 /// A server whose figures stand still, and its address.
 async fn serving() -> Result<(Tachograph, String), Failure> {
     let app = Tachograph::new()?;
-    fill(app.registry())?;
+    fill(app.registry(), &app.metrics().exemplars)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     tokio::spawn(serve(listener, app.clone()));
     Ok((app, address))
 }
 
-/// Families of each kind, whose names begin with `test`.
-fn fill(registry: &Registry) -> Result<(), Failure> {
+/// Families of each kind, whose names begin with `test`, and one with many series.
+fn fill(registry: &Registry, exemplars: &Exemplars) -> Result<(), Failure> {
     let seen = registry.counter(&Descriptor::new("test_seen", "A \"help\" \\ text\nof two lines").label("by"))?;
     for (number, by) in (1_u64..).zip(HOSTILE) {
         seen.with(&[("by", by)])?.add(number * 1_000_000_007);
@@ -46,11 +56,65 @@ fn fill(registry: &Registry) -> Result<(), Failure> {
     let bounds = [0.001, 0.25, 1.0, 10.0, 1e6];
     let times = registry.histogram(&Descriptor::new("test_time_seconds", "Times").unit("s").bounds(&bounds))?;
     let sizes = registry.histogram(&Descriptor::new("test_size", "Sizes, without bounds").label("of"))?;
+    let signed = registry.histogram(&Descriptor::new("test_signed", "Far apart, and coarse").scale(2))?;
     for number in 0..1_000 {
         times.with(&[])?.record(f64::from(number) * 0.37);
         sizes.with(&[("of", HOSTILE[0])])?.record(f64::from(number * number));
     }
+    [-0.5, -1e-9, 0.0, 5e-324, 1e300, f64::MAX].iter().try_for_each(|value| {
+        signed.with(&[])?.record(*value);
+        Ok::<(), Failure>(())
+    })?;
+    for exemplar in size_exemplars() {
+        exemplars.record(&sizes, &[("of", HOSTILE[0])], exemplar.value, &exemplar.session_id, exemplar.at)?;
+    }
+    for exemplar in time_exemplars() {
+        exemplars.record(&times, &[], exemplar.value, &exemplar.session_id, exemplar.at)?;
+    }
+    let many = registry.counter(&Descriptor::new("many", "More series than a message has").label("by"))?;
+    for number in 0..MANY {
+        many.with(&[("by", &format!("{number}"))])?.add(number);
+    }
     Ok(())
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq)]
+struct Exemplar {
+    session_id: String,
+    value: f64,
+    /// Unix milliseconds.
+    at: u64,
+}
+
+impl Exemplar {
+    fn read(labels: &Value, value: f64, seconds: f64) -> Option<Self> {
+        let labels = labels.as_object().filter(|labels| labels.len() == 1)?;
+        let session_id = labels.get(EXEMPLAR_LABEL)?.as_str()?.to_owned();
+        Some(Self { session_id, value, at: (seconds * 1_000.0).round() as u64 })
+    }
+}
+
+/// One in each of some buckets, the first one's the oldest: Prometheus takes no older ones of a series after newer.
+fn exemplars_at(values: impl IntoIterator<Item = f64>) -> Vec<Exemplar> {
+    let longest = "\u{1f600}".repeat(EXEMPLAR_CHARACTERS_MAX);
+    let names = HOSTILE_NAMES.into_iter().chain([&*longest]);
+    let exemplar = |(number, (name, value)): (u64, (&str, f64))| Exemplar {
+        session_id: name.to_owned(),
+        value,
+        at: EXEMPLARS_AT + number * 1_001,
+    };
+    (1..).zip(names.zip(values)).map(exemplar).collect()
+}
+
+/// Of `test_size`: powers of four.
+fn size_exemplars() -> Vec<Exemplar> {
+    exemplars_at((0..9).map(|power| 4f64.powi(power)))
+}
+
+/// Of `test_time_seconds`: in each of its buckets that has values.
+fn time_exemplars() -> Vec<Exemplar> {
+    exemplars_at([0.0, 0.37, 3.7, 37.0])
 }
 
 fn root() -> PathBuf {
@@ -124,20 +188,34 @@ async fn parsers_of_another_language_read_every_page() -> Result<(), Failure> {
             assert_eq!(read[2].as_f64(), Some(figure), "{name} of {label:?} by {parser}");
         }
         assert_buckets(&samples);
+        let with_exemplars = parser == "openmetrics";
+        for (name, exemplars) in [("test_size", size_exemplars()), ("test_time_seconds", time_exemplars())] {
+            let expected = if with_exemplars { exemplars } else { Vec::new() };
+            assert_eq!(exemplars_of(name, &samples), expected, "{name} by {parser}");
+        }
         let help = families.iter().find(|family| family["name"] == "test_seen").map(|family| &family["help"]);
         assert_eq!(help.and_then(Value::as_str), Some("A \"help\" \\ text\nof two lines"), "{parser}");
     }
     Ok(())
 }
 
-/// 1,000 values, 0.37 apart.
+/// What came with a histogram's buckets.
+fn exemplars_of(name: &str, samples: &[&Value]) -> Vec<Exemplar> {
+    let buckets = samples.iter().filter(|sample| sample[0] == format!("{name}_bucket"));
+    let read = |sample: &&Value| {
+        let exemplar = &sample[3];
+        Exemplar::read(&exemplar["labels"], exemplar["value"].as_f64()?, exemplar["at"].as_f64()?)
+    };
+    buckets.filter_map(read).collect()
+}
+
 fn assert_buckets(samples: &[&Value]) {
     let count = |le: &str| {
         let is_it = |sample: &&&Value| sample[0] == "test_time_seconds_bucket" && sample[1]["le"] == le;
         samples.iter().find(is_it).and_then(|sample| sample[2].as_f64())
     };
     let counts = ["0.001", "0.25", "1.0", "10.0", "1e+06", "+Inf"].map(count);
-    assert_eq!(counts, [1.0, 1.0, 3.0, 28.0, 1_000.0, 1_000.0].map(Some));
+    assert_eq!(counts, TIMES_BELOW.map(Some));
 }
 
 /// What `promtool check metrics` finds, but for two names that the live-listener protocol has given.
@@ -164,6 +242,23 @@ async fn promtool_finds_nothing_wrong() -> Result<(), Failure> {
     let wrong: Vec<&str> = told.lines().filter(|line| !is_given(line)).collect();
     assert!(wrong.is_empty() && told.lines().count() == GIVEN.len(), "{told}");
     Ok(())
+}
+
+/// How a scraper keeps histograms.
+#[derive(Clone, Copy)]
+enum Histograms {
+    /// As series of their buckets, sums and counts.
+    Classic,
+    Native,
+}
+
+impl Histograms {
+    /// What is asked for to get a sample.
+    fn query(self, sample: &str) -> String {
+        let part = |end: &str, function: &str| Some(format!("{function}({})", sample.strip_suffix(end)?));
+        let native = part("_sum", "histogram_sum").or_else(|| part("_count", "histogram_count"));
+        native.filter(|_| matches!(self, Self::Native)).unwrap_or_else(|| sample.to_owned())
+    }
 }
 
 /// A program that scrapes the server; it ends with the value.
@@ -200,11 +295,17 @@ impl Scraper {
         Ok(Self { child, url: format!("http://{address}"), folder })
     }
 
+    /// What it answers at this address of its interface.
+    async fn ask(&self, query: &str) -> Result<Value, Failure> {
+        let answer = get(format!("{}/api/v1/{query}", self.url), "application/json").await?;
+        let answer: Value = serde_json::from_str(&answer)?;
+        Ok(answer["data"].clone())
+    }
+
     /// What it holds of a name: each series' label and its figure.
     async fn query(&self, name: &str) -> Result<Vec<(String, f64)>, Failure> {
-        let answer = get(format!("{}/api/v1/query?query={name}", self.url), "application/json").await?;
-        let answer: Value = serde_json::from_str(&answer)?;
-        let series = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+        let answer = self.ask(&format!("query?query={name}")).await?;
+        let series = answer["result"].as_array().cloned().unwrap_or_default();
         let read = |series: &Value| {
             let labels = series["metric"].as_object()?;
             let is_own = |name: &str| !["__name__", "instance", "job"].contains(&name);
@@ -212,6 +313,30 @@ impl Scraper {
             Some((label.unwrap_or_default().to_owned(), series["value"][1].as_str()?.parse().ok()?))
         };
         Ok(series.iter().filter_map(read).collect())
+    }
+
+    /// The exemplars that it holds of a name, the oldest first.
+    async fn exemplars(&self, name: &str) -> Result<Vec<Exemplar>, Failure> {
+        let from = EXEMPLARS_AT / 1_000;
+        let answer = self.ask(&format!("query_exemplars?query={name}&start={from}&end={}", from + 1_000)).await?;
+        let series = answer.as_array().cloned().unwrap_or_default();
+        let held = series.iter().flat_map(|series| series["exemplars"].as_array()).flatten();
+        let read = |exemplar: &Value| {
+            let value = exemplar["value"].as_str()?.parse().ok()?;
+            Exemplar::read(&exemplar["labels"], value, exemplar["timestamp"].as_f64()?)
+        };
+        let mut held: Vec<Exemplar> = held.filter_map(read).collect();
+        held.sort_by_key(|exemplar| exemplar.at);
+        Ok(held)
+    }
+
+    /// The buckets of a native histogram: what their values are above, at most, and how many they are.
+    async fn native_buckets(&self, name: &str) -> Result<Vec<(f64, f64, f64)>, Failure> {
+        let answer = self.ask(&format!("query?query={name}")).await?;
+        let buckets = answer["result"][0]["histogram"][1]["buckets"].as_array().cloned();
+        let figure = |text: &Value| text.as_str().and_then(|text| text.parse().ok());
+        let read = |bucket: &Value| Some((figure(&bucket[1])?, figure(&bucket[2])?, figure(&bucket[3])?));
+        Ok(buckets.ok_or_else(|| format!("{name} is no native histogram"))?.iter().filter_map(read).collect())
     }
 
     /// Waits until it has scraped.
@@ -227,15 +352,17 @@ impl Scraper {
     }
 
     /// To as many digits as it keeps: off by at most this share of a figure.
-    async fn assert_holds(&self, snapshot: &RegistrySnapshot, off: f64) -> Result<(), Failure> {
+    async fn assert_holds(&self, snapshot: &RegistrySnapshot, histograms: Histograms, off: f64) -> Result<(), Failure> {
         let samples = expected(snapshot);
         for (name, label, figure) in &samples {
-            let held = self.query(name).await?;
+            let held = self.query(&histograms.query(name)).await?;
             let series = held.iter().find(|(held, _)| held == label);
             let is_same = series.is_some_and(|(_, held)| (held - figure).abs() <= figure.abs() * off);
             assert!(is_same, "{name} of {label:?}, {figure}, by {}: {held:?}", self.url);
         }
         assert!(samples.len() > HOSTILE.len() + 4);
+        let many = self.query("many_total").await?;
+        assert!(many.iter().all(|(by, held)| *by == format!("{held}")) && many.len() as u64 == MANY, "{many:?}");
         Ok(())
     }
 }
@@ -248,12 +375,39 @@ impl Drop for Scraper {
     }
 }
 
+/// What Prometheus is started with.
+fn prometheus_arguments(own: &str, settings: &str, data: &str) -> Vec<String> {
+    let storage = format!("--storage.tsdb.path={data}");
+    let features = "--enable-feature=exemplar-storage".to_owned();
+    vec![format!("--config.file={settings}"), storage, format!("--web.listen-address={own}"), features]
+}
+
 #[tokio::test]
 async fn prometheus_holds_what_the_registry_says() -> Result<(), Failure> {
     let (app, address) = serving().await?;
+    let prometheus = Scraper::start("prometheus", &address, prometheus_arguments)?;
+    prometheus.scraped("test_level_bytes").await?;
+    prometheus.assert_holds(&app.registry().snapshot(), Histograms::Classic, 0.0).await?;
+    let buckets = prometheus.query("test_time_seconds_bucket").await?;
+    let below = |le: &str| buckets.iter().find(|(held, _)| held == le).map(|(_, below)| *below);
+    assert_eq!(["0.001", "0.25", "1.0", "10.0", "1e+06", "+Inf"].map(below), TIMES_BELOW.map(Some));
+    // It keeps an exemplar's label as the text has it.
+    let as_written =
+        |exemplar: Exemplar| Exemplar { session_id: exemplar.session_id.replace('\\', "\\\\"), ..exemplar };
+    for (name, exemplars) in [("test_size_bucket", size_exemplars()), ("test_time_seconds_bucket", time_exemplars())] {
+        let expected: Vec<Exemplar> = exemplars.into_iter().map(as_written).collect();
+        assert_eq!(prometheus.exemplars(name).await?, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn prometheus_holds_native_histograms_bucket_by_bucket() -> Result<(), Failure> {
+    let (app, address) = serving().await?;
     let prometheus = Scraper::start("prometheus", &address, |own, settings, data| {
-        let storage = format!("--storage.tsdb.path={data}");
-        vec![format!("--config.file={settings}"), storage, format!("--web.listen-address={own}")]
+        let mut arguments = prometheus_arguments(own, settings, data);
+        arguments.push("--enable-feature=native-histograms".into());
+        arguments
     })?;
     prometheus.scraped("test_level_bytes").await?;
     prometheus.assert_holds(&app.registry().snapshot(), 0.0).await

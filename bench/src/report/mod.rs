@@ -90,6 +90,7 @@ fn columns(threads: usize) -> Vec<Column> {
         Column::time(format!("histogram record, {threads} threads, same series"), HistogramRecord, SameSeries),
         Column::new("snapshot 100k (ms)", |entry| entry.snapshot.map(|summary| summary.median)),
         Column::new("text (ns a line)", |entry| entry.text.map(|summary| summary.median)),
+        Column::new("protobuf (ns a series)", |entry| entry.protobuf.map(|summary| summary.median)),
         Column::new("bytes a series", |entry| entry.counter_bytes.map(|bytes| bytes.first)),
         Column::new("+ a further thread", |entry| entry.counter_bytes?.further),
         Column::new("histogram bytes", |entry| entry.histogram_bytes.map(|bytes| bytes.first)),
@@ -130,6 +131,12 @@ fn legend(entries: &[Entry]) -> String {
         "- Text for scrapers is that of the {COUNTER_SERIES} counter series, reading them included: Tachograph's \
          OpenMetrics piece by piece, the others' as they write it, by what a snapshot is for them or `TextEncoder`."
     ));
+    lines.push(
+        "- Protobuf is Prometheus' `MetricFamily` of the same series, reading them included: Tachograph's piece by piece, \
+         prometheus-client's by `encode_to_vec`, prometheus' by `ProtobufEncoder`. That of metrics' recorder needs \
+         the protobuf compiler to be built; the others have none."
+            .to_owned(),
+    );
     lines.extend(entries.iter().flat_map(|entry| entry.remarks).map(|remark| format!("- {remark}")));
     lines.insert(1, String::new());
     lines.join("\n")

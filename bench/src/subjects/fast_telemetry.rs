@@ -79,6 +79,7 @@ impl Subject for FastTelemetry {
             }),
             means: "`visit_metrics`, which lends labels and value",
             text: Text::None,
+            protobuf: None,
             shared: true,
         })
     }

@@ -77,6 +77,7 @@ impl Subject for Measured {
             }),
             means: "`collect_family_into` a reused `BufferedTextEncoder`",
             text: Text::Snapshot,
+            protobuf: None,
             shared: true,
         })
     }

@@ -72,6 +72,7 @@ impl Subject for Metrics {
             holds: Box::new(move |user| read.render().contains(user)),
             means: "`PrometheusHandle::render`",
             text: Text::Snapshot,
+            protobuf: None,
             shared: true,
         })
     }

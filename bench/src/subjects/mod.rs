@@ -125,18 +125,23 @@ pub struct Site {
 
 pub type Worker = Box<dyn FnMut(u64) + Send>;
 
+/// What is done at once, over all series.
+pub type Work = Box<dyn FnMut() + Send>;
+
 /// A family with many series.
 pub struct SeriesSet {
     /// Updates each series once by its label, which also registers it.
     pub touch: Box<dyn Fn() + Send + Sync>,
     /// Reads all series as the library is meant to be read.
-    pub snapshot: Box<dyn FnMut() + Send>,
+    pub snapshot: Work,
     /// Whether a snapshot has the series with this label value.
     pub holds: Box<dyn FnMut(&str) -> bool + Send>,
     /// How the snapshot is taken.
     pub means: &'static str,
     /// How all series are written as text for Prometheus.
     pub text: Text,
+    /// Writes all series as Prometheus' protobuf, if it does.
+    pub protobuf: Option<Work>,
     /// Whether several threads may update it without a lock around it.
     pub shared: bool,
 }
@@ -148,7 +153,7 @@ pub enum Text {
     /// As its snapshot.
     Snapshot,
     /// By itself.
-    Own(Box<dyn FnMut() + Send>),
+    Own(Work),
 }
 
 impl SeriesSet {
@@ -160,6 +165,7 @@ impl SeriesSet {
             holds: Box::new(|_| true),
             means: "",
             text: Text::None,
+            protobuf: None,
             shared: true,
         }
     }

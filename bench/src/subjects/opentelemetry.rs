@@ -86,6 +86,7 @@ impl Subject for OpenTelemetry {
             }),
             means: "`ManualReader::collect` into a reused `ResourceMetrics`",
             text: Text::None,
+            protobuf: None,
             shared: true,
         })
     }

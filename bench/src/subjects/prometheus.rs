@@ -3,11 +3,12 @@
 use std::hint::black_box;
 
 use prometheus::{
-    Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, ProtobufEncoder, Registry,
+    TextEncoder,
 };
 
 use super::{
-    LABELS, Operation, Role, SeriesSet, Site, Subject, Text, Worker, each_user, each_value, in_turn, repeat, user,
+    LABELS, Operation, Role, SeriesSet, Site, Subject, Text, Work, Worker, each_user, each_value, in_turn, repeat, user,
 };
 use crate::values::{BOUNDS_S, SECONDS};
 
@@ -61,8 +62,7 @@ impl Subject for Prometheus {
         let registry = Registry::new();
         let family = IntCounterVec::new(Opts::new("many", "Many series"), &["user"]).expect("valid");
         registry.register(Box::new(family.clone())).expect("registered once");
-        let [read, written] = [registry.clone(), registry.clone()];
-        let mut out = Vec::new();
+        let [read, as_text, as_protobuf] = [registry.clone(), registry.clone(), registry.clone()];
         Some(SeriesSet {
             touch: Box::new(move || each_user(count, |user| family.with_label_values(&[user]).inc())),
             snapshot: Box::new(move || drop(black_box(registry.gather()))),
@@ -71,11 +71,8 @@ impl Subject for Prometheus {
                 families[0].get_metric().iter().any(|metric| metric.get_label()[0].value() == user)
             }),
             means: "`Registry::gather`",
-            text: Text::Own(Box::new(move || {
-                out.clear();
-                TextEncoder::new().encode(&written.gather(), &mut out).expect("a vector takes all");
-                black_box(&out);
-            })),
+            text: Text::Own(encoded(as_text, TextEncoder::new())),
+            protobuf: Some(encoded(as_protobuf, ProtobufEncoder::new())),
             shared: true,
         })
     }
@@ -88,6 +85,16 @@ impl Subject for Prometheus {
             });
         }))
     }
+}
+
+/// Writes into the same memory again and again.
+fn encoded(registry: Registry, encoder: impl Encoder + Send + 'static) -> Work {
+    let mut out = Vec::new();
+    Box::new(move || {
+        out.clear();
+        encoder.encode(&registry.gather(), &mut out).expect("a vector takes all");
+        black_box(&out);
+    })
 }
 
 #[derive(Clone)]

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use prometheus_client::encoding::prometheus_protobuf::encode_to_vec;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -67,7 +68,7 @@ impl Subject for PrometheusClient {
         let mut registry = Registry::default();
         registry.register("many", "Many series", family.clone());
         let registry = Arc::new(registry);
-        let read = Arc::clone(&registry);
+        let [read, written] = [Arc::clone(&registry), Arc::clone(&registry)];
         let mut buffer = String::new();
         Some(SeriesSet {
             touch: Box::new(move || {
@@ -84,6 +85,7 @@ impl Subject for PrometheusClient {
             }),
             means: "`encoding::text::encode` into a reused string",
             text: Text::Snapshot,
+            protobuf: Some(Box::new(move || drop(black_box(encode_to_vec(&written).expect("a vector takes all"))))),
             shared: true,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use tachograph_core::exposition::{TextFormat, TextPage};
+use tachograph_core::exposition::{Format, Page};
 use tachograph_core::instrument::{Counter, Gauge, Histogram};
 use tachograph_core::registry::{Descriptor, Registry};
 
@@ -143,7 +143,7 @@ impl Subject for Tachograph {
         let family = registry.counter(&descriptor).expect("a valid descriptor");
         let mut collector = registry.collector();
         let mut second = registry.collector();
-        let mut out = Vec::new();
+        let [mut text, mut protobuf] = [Vec::new(), Vec::new()];
         Some(SeriesSet {
             touch: Box::new(move || {
                 each_user(count, |user| family.with(&[("user", user)]).expect("its label").inc());
@@ -153,7 +153,8 @@ impl Subject for Tachograph {
             }),
             holds: Box::new(move |user| second.collect(0).counter("many", &[("user", user)]).is_some()),
             means: "`Collector::collect`, which reuses its buffers",
-            text: Text::Own(Box::new(move || text(&registry, &mut out))),
+            text: Text::Own(Box::new(move || write(registry, Format::OpenMetrics, &mut text))),
+            protobuf: Some(Box::new(move || write(registry, Format::Protobuf, &mut protobuf))),
             shared: true,
         })
     }
@@ -203,9 +204,9 @@ fn requests() -> [Request; 8] {
 }
 
 /// Piece by piece, as the server does.
-fn text(registry: &Registry, out: &mut Vec<u8>) {
+fn write(registry: &Registry, format: Format, out: &mut Vec<u8>) {
     const PIECE_BYTES: usize = 64 * 1024;
-    let mut page = TextPage::new(registry, TextFormat::OpenMetrics, 0);
+    let mut page = Page::new(registry, format, 0);
     let mut has_more = true;
     while has_more {
         out.clear();

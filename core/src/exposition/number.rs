@@ -15,6 +15,20 @@ pub(super) fn put_float(number: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(zmij::Buffer::new().format(number).as_bytes());
 }
 
+/// Milliseconds as seconds, each digit as it is.
+pub(super) fn put_seconds(millis: u64, out: &mut Vec<u8>) {
+    put_whole(millis / 1_000, out);
+    let part = millis % 1_000;
+    out.extend_from_slice(if part < 10 {
+        b".00"
+    } else if part < 100 {
+        b".0"
+    } else {
+        b"."
+    });
+    put_whole(part, out);
+}
+
 /// A bucket's bound, as scrapers want powers of ten to be written: `0.001`, `1.0`, `100000.0`, `1e+06`.
 pub(super) fn bound_text(bound: f64) -> String {
     let mut buffer = zmij::Buffer::new();
@@ -48,7 +62,18 @@ fn with_exponent(sign: &str, digits: &str, direction: &str, exponent: usize) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::bound_text;
+    use alloc::vec::Vec;
+
+    use super::{bound_text, put_seconds};
+
+    #[test]
+    fn seconds_have_each_digit_of_the_milliseconds() {
+        for (millis, text) in [(0, "0.000"), (7, "0.007"), (1_050, "1.050"), (1_767_225_600_123, "1767225600.123")] {
+            let mut out = Vec::new();
+            put_seconds(millis, &mut out);
+            assert_eq!(out, text.as_bytes());
+        }
+    }
 
     #[test]
     fn powers_of_ten_are_written_as_scrapers_want_them() {

@@ -35,8 +35,10 @@ pub struct DefaultMetrics {
     errors: CounterFamily,
     queue_depth: GaugeFamily,
     processing_lag_seconds: GaugeFamily,
-    inference_time_ms: HistogramFamily,
-    processing_time_ms: HistogramFamily,
+    /// `inference_time_ms`, by source.
+    pub inference_time_ms: HistogramFamily,
+    /// `processing_time_ms`, by source.
+    pub processing_time_ms: HistogramFamily,
 }
 
 /// The default metrics of one source, bound.

@@ -84,6 +84,17 @@ impl<I: Instrument> Family<I> {
     pub fn bind(&self, labels: &[(&str, &str)]) -> Result<I, LabelError> {
         self.shared.with_unhurried(labels).map(I::of).cloned()
     }
+
+    pub(crate) fn descriptor(&self) -> &Descriptor {
+        self.shared.descriptor()
+    }
+
+    /// The values of these labels in the descriptor's order, whether there is such a series or not.
+    pub(crate) fn label_values(&self, labels: &[(&str, &str)]) -> Result<LabelValues, LabelError> {
+        let mut values = [""; LABELS_MAX];
+        let count = order(self.descriptor().label_names(), labels, &mut values)?;
+        Ok(LabelValues::new(values[..count].iter().copied()))
+    }
 }
 
 impl Shared {

@@ -117,7 +117,7 @@ impl Audio {
     }
 
     /// What the provider made of a chunk; None when it failed on it, which drops the chunk.
-    /// Ignored after the session's end.
+    /// Ignored after the session's end. Returns what the session was told of.
     pub fn end_chunk(
         &self,
         session: &mut Session,
@@ -125,12 +125,14 @@ impl Audio {
         chunk: &Chunk,
         result: Option<ChunkResult>,
         now: Moment,
-    ) {
+    ) -> Option<Work> {
         let Some(ChunkResult { inference, voice }) = result else {
-            return session.failed(source, chunk.amount(), now);
+            session.failed(source, chunk.amount(), now);
+            return None;
         };
         let work = Work { inference, processing: now.since(chunk.last_arrived()), voice };
         session.processed(source, chunk.amount(), &work, now);
+        Some(work)
     }
 
     fn named(&mut self, name: SourceName) -> Option<&mut SourceAudio> {

@@ -28,13 +28,13 @@ impl Chunk {
         self.amount
     }
 
-    pub(super) fn last_arrived(&self) -> Moment {
-        self.last_arrived
-    }
-
     /// The PCM, PCM16LE at 16 kHz, in pieces of whole samples.
     pub fn pieces(&self) -> &[Bytes] {
         &self.pieces
+    }
+
+    pub(super) fn last_arrived(&self) -> Moment {
+        self.last_arrived
     }
 
     /// How long the audio is.

@@ -1,19 +1,19 @@
-use tachograph_core::exposition::{TextFormat, TextPage};
+use tachograph_core::exposition::{Format, Page};
 use tachograph_core::registry::{Descriptor, Registry};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// A page, at most so many bytes at a time, and what was left out of it.
-fn page_in(registry: &Registry, format: TextFormat, bytes: usize) -> (String, u64) {
-    let mut page = TextPage::new(registry, format, 0);
+fn page_in(registry: &Registry, format: Format, bytes: usize) -> (String, u64) {
+    let mut page = Page::new(registry, format, 0);
     let mut text = Vec::new();
     while page.write(&mut text, bytes) {}
     assert!(!page.write(&mut text, bytes), "the end is written once");
     (String::from_utf8(text).unwrap(), page.left_out())
 }
 
-fn page(registry: &Registry, format: TextFormat) -> String {
+fn page(registry: &Registry, format: Format) -> String {
     page_in(registry, format, 1).0
 }
 
@@ -51,12 +51,12 @@ time_ms_sum{route="/"} 2000026.0
 time_ms_count{route="/"} 4
 # EOF
 "##;
-    assert_eq!(page(&every_kind(), TextFormat::OpenMetrics), expected);
+    assert_eq!(page(&every_kind(), Format::OpenMetrics), expected);
 }
 
 #[test]
 fn prometheus_text_names_a_counter_as_its_samples_and_has_no_units() {
-    let text = page(&every_kind(), TextFormat::Prometheus);
+    let text = page(&every_kind(), Format::Prometheus);
     assert!(text.contains("# HELP served_total Requests\n# TYPE served_total counter\nserved_total{"), "{text}");
     assert!(!text.contains("UNIT") && !text.contains("EOF"), "{text}");
 }
@@ -64,9 +64,9 @@ fn prometheus_text_names_a_counter_as_its_samples_and_has_no_units() {
 #[test]
 fn pieces_of_any_size_make_the_same_page() {
     let registry = every_kind();
-    let whole = page_in(&registry, TextFormat::OpenMetrics, usize::MAX);
+    let whole = page_in(&registry, Format::OpenMetrics, usize::MAX);
     for bytes in [1, 7, 100, 1_000] {
-        assert_eq!(page_in(&registry, TextFormat::OpenMetrics, bytes), whole, "{bytes} bytes");
+        assert_eq!(page_in(&registry, Format::OpenMetrics, bytes), whole, "{bytes} bytes");
     }
 }
 
@@ -88,8 +88,8 @@ fn hostile_texts_stay_in_their_place() {
         "# EOF",
         "",
     ];
-    assert_eq!(page(&registry, TextFormat::OpenMetrics).split('\n').collect::<Vec<_>>(), expected);
-    let prometheus = page(&registry, TextFormat::Prometheus);
+    assert_eq!(page(&registry, Format::OpenMetrics).split('\n').collect::<Vec<_>>(), expected);
+    let prometheus = page(&registry, Format::Prometheus);
     assert!(prometheus.starts_with("# HELP seen_total a \"b\"\\nc \\\\\n"), "a quote in a help text is none there");
 }
 
@@ -107,7 +107,7 @@ sizes_bucket{le="+Inf"} 7
 sizes_sum 102.25
 sizes_count 7
 "##;
-    assert_eq!(page(&registry, TextFormat::Prometheus), expected);
+    assert_eq!(page(&registry, Format::Prometheus), expected);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn names_that_would_be_others_are_left_out_and_counted() {
     registry.gauge(&Descriptor::new("b_sum", "")).unwrap().with(&[]).unwrap().set(1.0);
     registry.gauge(&Descriptor::new("c", "")).unwrap().with(&[]).unwrap().set(1.0);
     registry.histogram(&Descriptor::new("d", "").label("le")).unwrap().with(&[("le", "1")]).unwrap().record(1.0);
-    let (text, left_out) = page_in(&registry, TextFormat::OpenMetrics, 1);
+    let (text, left_out) = page_in(&registry, Format::OpenMetrics, 1);
     assert_eq!(left_out, 3, "{text}");
     assert_eq!(text.lines().filter(|line| line.starts_with("a_total")).count(), 1);
     assert!(text.contains("\nc 1.0\n"), "{text}");
@@ -132,7 +132,7 @@ fn what_a_family_had_no_room_for_is_there_too_and_an_empty_family_is_not() {
     registry.counter(&Descriptor::new("unseen", "").label("by")).unwrap();
     ["a", "b", "c"].iter().for_each(|by| family.with(&[("by", by)]).unwrap().inc());
     let expected = "# TYPE seen_total counter\nseen_total{by=\"a\"} 1\nseen_total{by=\"__overflow__\"} 2\n";
-    assert_eq!(page(&registry, TextFormat::Prometheus), expected);
+    assert_eq!(page(&registry, Format::Prometheus), expected);
 }
 
 #[test]

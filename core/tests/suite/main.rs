@@ -9,7 +9,9 @@ mod default_metrics;
 mod distribution;
 mod drops;
 mod error_codes;
+mod exemplars;
 mod exposition;
+mod exposition_protobuf;
 mod frame;
 #[cfg(not(target_arch = "wasm32"))]
 mod frame_bytes;

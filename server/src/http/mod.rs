@@ -1,6 +1,7 @@
 //! The addresses of a server.
 
 mod api;
+mod compression;
 mod exposition;
 mod history;
 #[cfg(feature = "ui")]

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::{Embed, EmbeddedFile};
 
+use super::compression::{GZIP, accepts};
 use crate::app::App;
 
 const INDEX: &str = "index.html";
@@ -26,7 +27,7 @@ const GUARDS: [(HeaderName, HeaderValue); 3] = [
 ];
 
 /// Encodings that a file may be stored in, best first.
-const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), (GZIP, ".gz")];
 
 /// The page's files, each at its path. Where the page is not part of the build, its address says so.
 pub(super) fn routes() -> Router<App> {
@@ -53,8 +54,7 @@ async fn index(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
 /// Compressed as the browser likes it.
 fn file(path: &str, headers: &HeaderMap) -> Response {
     let Some(plain) = Page::get(path) else { return not_built() };
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (encoding, file) = compressed(path, accepted).map_or((None, plain), |(name, file)| (Some(name), file));
+    let (encoding, file) = compressed(path, headers).map_or((None, plain), |(name, file)| (Some(name), file));
     respond(path, encoding, file, headers.get(header::IF_NONE_MATCH))
 }
 
@@ -62,19 +62,10 @@ fn not_built() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, GUARDS, NOT_BUILT).into_response()
 }
 
-fn compressed(path: &str, accepted: &str) -> Option<(&'static str, EmbeddedFile)> {
+fn compressed(path: &str, headers: &HeaderMap) -> Option<(&'static str, EmbeddedFile)> {
     ENCODINGS.iter().find_map(|(name, ending)| {
-        let file = accepts(accepted, name).then(|| Page::get(&format!("{path}{ending}")))??;
+        let file = accepts(headers, name).then(|| Page::get(&format!("{path}{ending}")))??;
         Some((*name, file))
-    })
-}
-
-/// Whether an Accept-Encoding names the encoding and does not rule it out with a weight of zero.
-fn accepts(accepted: &str, encoding: &str) -> bool {
-    accepted.split(',').any(|entry| {
-        let (name, weight) = entry.split_once(';').unwrap_or((entry, "q=1"));
-        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(1.0);
-        name.trim().eq_ignore_ascii_case(encoding) && weight > 0.0
     })
 }
 
@@ -121,7 +112,6 @@ mod tests {
     use axum::http::{Request, header};
     use tower::ServiceExt;
 
-    use super::accepts;
     use crate::{Tachograph, router};
 
     /// Whether the page is part of the build or not.
@@ -136,14 +126,5 @@ mod tests {
         assert_eq!(told(header::CONTENT_SECURITY_POLICY), Some(expected));
         assert_eq!(told(header::X_CONTENT_TYPE_OPTIONS), Some("nosniff"));
         assert_eq!(told(header::REFERRER_POLICY), Some("no-referrer"));
-    }
-
-    #[test]
-    fn an_encoding_is_used_only_when_it_is_accepted() {
-        assert!(accepts("gzip, deflate, br", "br"));
-        assert!(accepts("BR;q=0.5", "br"));
-        assert!(!accepts("br;q=0, gzip", "br"));
-        assert!(!accepts("", "br"));
-        assert!(!accepts("brotli", "br"));
     }
 }

@@ -70,6 +70,11 @@ impl Pieces {
         self.put(Piece::More(piece)).await
     }
 
+    /// The same, if it is not empty.
+    pub(super) async fn send_some(&self, piece: Bytes) -> io::Result<()> {
+        if piece.is_empty() { Ok(()) } else { self.send(piece).await }
+    }
+
     /// All was sent.
     pub(super) async fn end(self) -> io::Result<()> {
         self.put(Piece::End).await

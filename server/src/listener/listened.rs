@@ -113,10 +113,13 @@ impl Listened {
 
     pub(super) fn end_chunk(&self, source: SourceName, chunk: &Chunk, result: Option<ChunkResult>) {
         let audio = self.audio.lock();
-        self.session.update(|model, now| {
+        let work = self.session.update(|model, now| {
             model.work_ended(source);
-            audio.end_chunk(model, source, chunk, result, now);
+            audio.end_chunk(model, source, chunk, result, now)
         });
+        if let Some(work) = work {
+            self.source(source).exemplify(&work);
+        }
     }
 
     // ---- the end

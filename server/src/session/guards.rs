@@ -103,10 +103,13 @@ impl Working {
         self.is_settled = true;
         let (name, amount) = (self.source.name, self.amount);
         let (last_arrived, voice) = (self.last_arrived, self.voice);
-        self.source.session.update(|model, now| {
+        let work = self.source.session.update(|model, now| {
+            let work = Work { inference, processing: now.since(last_arrived), voice };
             model.work_ended(name);
-            model.processed(name, amount, &Work { inference, processing: now.since(last_arrived), voice }, now);
+            model.processed(name, amount, &work, now);
+            work
         });
+        self.source.exemplify(&work);
     }
 
     /// It could not be processed.

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tachograph_core::session::{Level, Session as Model, SourceConfig, TickTally};
+use tachograph_core::session::{Level, Session as Model, SourceConfig, TickTally, Work};
 use tachograph_core::time::{Moment, Schedule};
 use tachograph_core::wire::{
     ErrorCode, ErrorMessage, EventKind, Identity, Receipt, ServerMessage, SessionPhase, SessionState, SourceName,
@@ -209,6 +209,12 @@ impl LiveSession {
         drop(model);
         self.tell_if_drained();
         result
+    }
+
+    pub(super) fn exemplify(&self, source: SourceName, work: &Work) {
+        if let Some(session_id) = &self.identity.session_id {
+            self.app.metrics.exemplify(session_id, source.as_str(), work);
+        }
     }
 
     fn tell_if_drained(&self) {

@@ -3,7 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tachograph_core::session::{Amount, Level, ProviderInForce, ProviderPhase};
+use tachograph_core::session::{Amount, Level, ProviderInForce, ProviderPhase, Work};
 use tachograph_core::wire::SourceName;
 
 use super::guards::Queued;
@@ -39,6 +39,12 @@ impl Source {
             now
         });
         Queued::new(self.clone(), amount, arrived)
+    }
+
+    /// Keeps the session as an example of such times, for those who scrape: [`Working::done`](super::Working::done)
+    /// does so, and whoever tells the model itself may.
+    pub fn exemplify(&self, work: &Work) {
+        self.session.exemplify(self.name, work);
     }
 
     /// Which provider and model work for it from now on.

@@ -1,12 +1,20 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::TextFormat;
+use super::bounds::each_bound;
+use super::exemplars::{EXEMPLAR_LABEL, Exemplar};
 use super::names::{BOUND, base_of, joined, suffix_of, unit_in_name};
-use super::number::{bound_text, put_float, put_whole};
+use super::number::{bound_text, put_float, put_seconds, put_whole};
 use crate::label::LabelValues;
 use crate::registry::{Descriptor, Kind};
 use crate::snapshot::{HistogramSnapshot, Value};
+
+/// Which of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    OpenMetrics,
+    Prometheus,
+}
 
 /// A family as it is written: what all its lines have in common is made once.
 #[derive(Debug)]
@@ -22,6 +30,7 @@ pub(super) struct HistogramText {
     bucket: Lead,
     sum: Lead,
     count: Lead,
+    /// As they are written; one without bounds makes them as they come.
     bounds: Vec<String>,
     /// A series' line of a bucket up to its bound.
     line: Vec<u8>,
@@ -68,10 +77,10 @@ impl Lead {
 
 impl FamilyText {
     /// Writes what stands above the family's lines.
-    pub(super) fn begin(kind: Kind, descriptor: &Descriptor, format: TextFormat, out: &mut Vec<u8>) -> Self {
+    pub(super) fn begin(kind: Kind, descriptor: &Descriptor, format: Text, out: &mut Vec<u8>) -> Self {
         let (base, labels) = (base_of(kind, descriptor.name()), descriptor.label_names());
         let name = joined(base, suffix_of(kind));
-        put_head(kind, descriptor, if format == TextFormat::OpenMetrics { base } else { &name }, format, out);
+        put_head(kind, descriptor, if format == Text::OpenMetrics { base } else { &name }, format, out);
         let lead = |suffix: &str, has_bound| Lead::new(&joined(base, suffix), labels, has_bound);
         match kind {
             Kind::Counter | Kind::Gauge => Self::Single(Lead::new(&name, labels, false)),
@@ -85,13 +94,13 @@ impl FamilyText {
         }
     }
 
-    pub(super) fn write(&mut self, labels: &LabelValues, value: &Value, out: &mut Vec<u8>) {
+    pub(super) fn write(&mut self, labels: &LabelValues, value: &Value, exemplars: &[Exemplar], out: &mut Vec<u8>) {
         match (self, value) {
             (Self::Single(lead), Value::Counter(total)) => lead.put_line(labels, out, |out| put_whole(*total, out)),
             (Self::Single(lead), Value::Gauge(gauge)) => {
                 lead.put_line(labels, out, |out| put_float(gauge.value(), out));
             }
-            (Self::Histogram(text), Value::Histogram(histogram)) => text.write(labels, histogram, out),
+            (Self::Histogram(text), Value::Histogram(histogram)) => text.write(labels, histogram, exemplars, out),
             // A family's values are all of its kind.
             _ => {}
         }
@@ -99,50 +108,51 @@ impl FamilyText {
 }
 
 impl HistogramText {
-    fn write(&mut self, labels: &LabelValues, histogram: &HistogramSnapshot, out: &mut Vec<u8>) {
+    fn write(
+        &mut self,
+        labels: &LabelValues,
+        histogram: &HistogramSnapshot,
+        exemplars: &[Exemplar],
+        out: &mut Vec<u8>,
+    ) {
         self.line.clear();
         self.bucket.put(labels, &mut self.line);
-        let mut bucket = |bound: &str, count: u64| {
-            for part in [&self.line, bound.as_bytes(), b"\"} "] {
+        let mut put_bucket = |bound: f64, text: &str, count: u64| {
+            for part in [&self.line, text.as_bytes(), b"\"} "] {
                 out.extend_from_slice(part);
             }
             put_whole(count, out);
+            if let Some(exemplar) = Exemplar::of_bucket(bound, exemplars) {
+                put_exemplar(exemplar, out);
+            }
             out.push(b'\n');
         };
-        let mut below = 0_u64;
-        for (bound, held) in self.bounds.iter().zip(histogram.buckets()) {
-            below = below.saturating_add(*held);
-            bucket(bound, below);
-        }
-        if self.bounds.is_empty() {
-            each_octave(histogram, |bound, below| bucket(&bound_text(bound), below));
-        }
+        let mut texts = self.bounds.iter();
+        each_bound(histogram, |bound, below| match texts.next() {
+            Some(text) => put_bucket(bound, text, below),
+            None => put_bucket(bound, &bound_text(bound), below),
+        });
         let count = histogram.count();
-        bucket("+Inf", count);
+        put_bucket(f64::INFINITY, "+Inf", count);
         self.sum.put_line(labels, out, |out| put_float(histogram.sum(), out));
         self.count.put_line(labels, out, |out| put_whole(count, out));
     }
 }
 
-/// The powers of two with values right below them, each with how many values are at most that; before them
-/// zero, if some values are not above it.
-fn each_octave(histogram: &HistogramSnapshot, mut take: impl FnMut(f64, u64)) {
-    let negative = histogram.negative().iter().map(|(_, count)| *count);
-    let mut below = negative.fold(histogram.zero(), u64::saturating_add);
-    if below > 0 {
-        take(0.0, below);
+/// Behind a bucket's figure.
+fn put_exemplar(exemplar: &Exemplar, out: &mut Vec<u8>) {
+    for part in [" # {", EXEMPLAR_LABEL, "=\""] {
+        out.extend_from_slice(part.as_bytes());
     }
-    let scale = histogram.scale();
-    for octave in histogram.positive().chunk_by(|(one, _), (next, _)| one >> scale == next >> scale) {
-        below = octave.iter().fold(below, |below, (_, count)| below.saturating_add(*count));
-        if let Some((index, _)) = octave.first() {
-            take(histogram.lower_bound(((index >> scale) + 1) << scale), below);
-        }
-    }
+    put_escaped(&exemplar.session_id, true, out);
+    out.extend_from_slice(b"\"} ");
+    put_float(exemplar.value, out);
+    out.push(b' ');
+    put_seconds(exemplar.at, out);
 }
 
-fn put_head(kind: Kind, descriptor: &Descriptor, name: &str, format: TextFormat, out: &mut Vec<u8>) {
-    let is_open_metrics = format == TextFormat::OpenMetrics;
+fn put_head(kind: Kind, descriptor: &Descriptor, name: &str, format: Text, out: &mut Vec<u8>) {
+    let is_open_metrics = format == Text::OpenMetrics;
     let mut put = |word: &str, text: &str| {
         for part in ["# ", word, " ", name, " "] {
             out.extend_from_slice(part.as_bytes());
