@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
+pub mod bridge;
 pub mod cli;
 mod clock;
 mod error;
@@ -30,10 +31,10 @@ pub mod provider;
 mod serve;
 mod session;
 
+pub use self::metrics::ServerMetrics;
 pub use app::{App, Shared};
 pub use clock::Clock;
 pub use http::router;
 pub use hub::HistoryLimits;
-pub use metrics::ServerMetrics;
 pub use options::{CollectHook, Options, TickHook};
 pub use serve::serve;
