@@ -2,8 +2,7 @@
 //! times of spans, HTTP requests, the process and its runtime.
 //!
 //! Each works on a [`Registry`](tachograph_core::registry::Registry), of which clones share the same families, and
-//! keeps nothing outside of it; only [`Recorder::install`](crate::bridge::Recorder::install) sets something for the
-//! whole process.
+//! keeps nothing outside of it; only `Recorder::install` sets something for the whole process.
 //!
 //! | what | with | feature |
 //! | --- | --- | --- |

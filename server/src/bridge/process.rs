@@ -84,8 +84,8 @@ impl ProcessMetrics {
         Ok(own)
     }
 
-    /// Takes on the figures of now; to be called once a tick. On Linux it reads three small files, which takes some
-    /// 50 µs.
+    /// Takes on the figures of now; to be called once a tick. On Linux it reads two small files and counts the
+    /// descriptors, which takes some 60 µs.
     pub fn update(&mut self) {
         self.take(&collector::collect());
     }

@@ -7,8 +7,10 @@ const STEPS_MAX: usize = 32;
 /// comes in once the slots around a hash are taken: then the caller does without.
 #[derive(Debug)]
 pub(super) struct Table<K, V> {
-    slots: Box<[OnceLock<Box<(K, V)>>]>,
+    slots: Box<[Slot<K, V>]>,
 }
+
+type Slot<K, V> = OnceLock<Box<(K, V)>>;
 
 impl<K, V> Table<K, V> {
     /// With room for `slots` at most, a power of two.
@@ -35,7 +37,7 @@ impl<K, V> Table<K, V> {
         None
     }
 
-    fn near(&self, hash: u64) -> impl Iterator<Item = &OnceLock<Box<(K, V)>>> {
+    fn near(&self, hash: u64) -> impl Iterator<Item = &Slot<K, V>> {
         let last = self.slots.len() - 1;
         let places = (0..STEPS_MAX.min(self.slots.len())).map(move |step| (hash as usize).wrapping_add(step) & last);
         places.filter_map(|place| self.slots.get(place))

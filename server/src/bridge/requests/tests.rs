@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, get};
-use tachograph_core::snapshot::RegistrySnapshot;
+use tachograph_core::snapshot::{HistogramSnapshot, RegistrySnapshot};
 use tower::ServiceExt;
 
 use super::*;
@@ -36,7 +36,7 @@ fn count(snapshot: &RegistrySnapshot, method: &str, route: &str, status: &str) -
 
 fn durations(snapshot: &RegistrySnapshot, method: &str, route: &str) -> u64 {
     let labels = [("method", method), ("route", route)];
-    snapshot.histogram("http_request_duration_seconds", &labels).map_or(0, |times| times.count())
+    snapshot.histogram("http_request_duration_seconds", &labels).map_or(0, HistogramSnapshot::count)
 }
 
 fn errors(snapshot: &RegistrySnapshot, method: &str, route: &str) -> Option<u64> {
@@ -197,7 +197,8 @@ async fn routes_beyond_the_table_are_counted_all_the_same() -> Result<(), Failur
         service.clone().oneshot(request).await?;
     }
     let snapshot = registry.snapshot();
-    assert!((0..1_200).all(|number| count(&snapshot, "GET", &format!("/r{number}"), "2xx") == Some(2)));
+    let series = &snapshot.family("http_requests").unwrap().series;
+    assert!(series.len() == 1_200 && series.iter().all(|series| series.value.counter() == Some(2)));
     assert!(snapshot.counter("http_requests_unkept", &[]).unwrap() >= 2 * (1_200 - 1_024));
     Ok(())
 }
