@@ -40,7 +40,8 @@ test-wasm: ## the core in headless wasm, in Node and in Chromium
 	scripts/test-wasm.sh
 
 test-server: ## the server's and the page's own parts, natively
-	cargo test -p tachograph -p tachograph-web
+	cargo test -p tachograph --all-features
+	cargo test -p tachograph-web
 
 test-protocol: build ## another language's client against the built program
 	@scripts/test-tools.sh

@@ -10,6 +10,7 @@ for package in tachograph-core tachograph tachograph-web tachograph-tests; do
   cargo clippy --quiet -p "$package" --all-targets -- -D warnings
 done
 cargo clippy --quiet -p tachograph-core --features std --all-targets -- -D warnings
+cargo clippy --quiet -p tachograph --all-features --all-targets -- -D warnings
 for package in tachograph-core tachograph-web wasm-streams; do
   cargo clippy --quiet -p "$package" --all-features --target wasm32-unknown-unknown -- -D warnings
 done
@@ -17,6 +18,7 @@ done
 (cd fuzz && cargo fmt --check)
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p tachograph-core -p tachograph --lib
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p tachograph --lib --all-features
 say "scripts"
 for script in scripts/*.sh; do bash -n "$script"; done
 for script in scripts/*.mjs; do node --check "$script"; done

@@ -142,8 +142,7 @@ pub(super) fn cut(name: &str) -> &str {
 
 /// The name of a further family, of other labels.
 fn beside(name: &str, labels: &[&str]) -> String {
-    let labels = labels.iter().map(|label| format!("_{}", mapped(label))).collect::<String>();
-    if labels.is_empty() { format!("{}_by_nothing", mapped(name)) } else { format!("{}_by{labels}", mapped(name)) }
+    labels.iter().fold(mapped(name) + "_by", |name, label| name + "_" + &mapped(label))
 }
 
 fn labelled<'a>(descriptor: Descriptor, labels: impl Iterator<Item = &'a str>) -> Descriptor {

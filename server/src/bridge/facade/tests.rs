@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
 use tachograph_core::registry::OVERFLOW;
-use tachograph_core::snapshot::RegistrySnapshot;
+use tachograph_core::snapshot::{RegistrySnapshot, Value};
 
 use super::*;
 
@@ -24,7 +24,6 @@ fn refused(snapshot: &RegistrySnapshot, reason: &str) -> u64 {
 }
 
 fn all_refused(snapshot: &RegistrySnapshot) -> u64 {
-    use tachograph_core::label::LabelValue;
     Reason::VALUES.iter().map(|reason| refused(snapshot, reason)).sum()
 }
 
@@ -303,6 +302,44 @@ fn rules_that_no_family_can_keep_are_told_when_it_is_built() {
     assert_eq!(build(Recorder::builder().bounds("a", &[f64::NAN])), Some(RegisterError::InvalidBounds));
     assert_eq!(build(Recorder::builder().labels("a", &["b", "b"])), Some(RegisterError::DuplicateLabel));
     assert_eq!(build(Recorder::builder().labels("a", &[""])), Some(RegisterError::InvalidLabel));
+}
+
+/// The law of the facade, over calls of any kind: what is not in a family was refused and counted.
+#[test]
+fn every_update_is_in_a_family_or_was_refused() {
+    const CALLS: u64 = 20_000;
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let long = "x".repeat(300);
+    let names = ["a", "a.b", "a_b", "a-b", "7", "_7", "", "é", "a_by_a", &long, "b", "c", "tachograph_facade_refused"];
+    let snapshot = counted(|| {
+        for _ in 0..CALLS {
+            let label = |random: &mut dyn FnMut(usize) -> usize| {
+                metrics::Label::new(names[random(names.len())].to_owned(), names[random(names.len())].to_owned())
+            };
+            let labels: Vec<_> = (0..[0, 0, 1, 1, 2, 3, 17][random(7)]).map(|_| label(&mut random)).collect();
+            let name = names[random(names.len())].to_owned();
+            match random(4) {
+                0 => counter!(name, labels).increment(1),
+                1 => gauge!(name, labels).increment(1.0),
+                2 => histogram!(name, labels).record(1.0),
+                _ => counter!(name).increment(1),
+            }
+        }
+    });
+    const OWN: [&str; 2] = ["tachograph_facade_refused", "tachograph_facade_uncached"];
+    let others = snapshot.all_series().filter(|(family, _)| !OWN.contains(&family.descriptor.name()));
+    let updates = others.map(|(_, series)| match &series.value {
+        Value::Counter(count) => *count,
+        Value::Gauge(gauge) => gauge.value() as u64,
+        Value::Histogram(histogram) => histogram.count(),
+    });
+    let counted: u64 = updates.sum();
+    assert!(counted > CALLS / 10 && all_refused(&snapshot) > CALLS / 10);
+    assert_eq!(counted + all_refused(&snapshot), CALLS);
 }
 
 #[test]
