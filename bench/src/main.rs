@@ -1,6 +1,7 @@
 //! Measures Tachograph beside other metrics libraries. See `--help`.
 
 mod allocator;
+mod bridge;
 mod harness;
 mod measure;
 mod options;
@@ -21,6 +22,6 @@ fn main() -> ExitCode {
         let threads = machine::cores().max(2);
         let pool = Pool::new(threads);
         let entries = measure::all(&subjects::all(threads), &pool, effort);
-        report::document(&entries, threads, effort)
+        report::document(&entries, &bridge::all(&pool, effort), threads, effort)
     })
 }

@@ -44,7 +44,8 @@ pub(crate) struct Shared {
     pub(crate) connections: TaskTracker,
     /// Who may read the history at once.
     pub(crate) history_readers: Arc<Semaphore>,
-    /// Who may read all metrics as text at once.
+    /// Who may read all metrics at once.
+    #[cfg(feature = "prometheus")]
     pub(crate) scrapers: Arc<Semaphore>,
     /// Who may read the newest state at once.
     pub(crate) snapshot_readers: Arc<Semaphore>,
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
 /// Each reads on a thread of its own.
 const HISTORY_READERS_MAX: usize = 4;
 const SNAPSHOT_READERS_MAX: usize = 2;
+#[cfg(feature = "prometheus")]
 const SCRAPERS_MAX: usize = 8;
 
 impl Shared {
@@ -70,6 +72,7 @@ impl Shared {
             sessions: SessionTable::default(),
             connections: TaskTracker::new(),
             history_readers: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
+            #[cfg(feature = "prometheus")]
             scrapers: Arc::new(Semaphore::new(SCRAPERS_MAX)),
             snapshot_readers: Arc::new(Semaphore::new(SNAPSHOT_READERS_MAX)),
         })

@@ -20,12 +20,18 @@
 //! | feature | what it brings |
 //! | --- | --- |
 //! | `ui` (default) | the page, within the program |
+//! | `prometheus` (default) | all metrics at `/metrics`, in the formats that Prometheus reads |
+//! | `metrics` | [`bridge`]: what is counted through the facade `metrics` |
+//! | `tracing` | [`bridge`]: how long the spans of `tracing` take |
+//! | `process` | CPU time, memory and descriptors of the process, at each tick |
+//! | `runtime` | what tokio says of its workers and tasks, at each tick |
 //! | `live` | `listener`: audio by the live-listener protocol, and `provider`s that process it |
 //! | `cli` | the `tachograph` command |
 
 #![forbid(unsafe_code)]
 
 mod app;
+pub mod bridge;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
@@ -42,9 +48,9 @@ mod serve;
 pub mod session;
 mod tachograph;
 
+pub use self::metrics::ServerMetrics;
 pub use http::router;
 pub use hub::HistoryLimits;
-pub use metrics::ServerMetrics;
 pub use serve::serve;
 pub use tachograph::{Builder, Tachograph};
 pub use tachograph_core::{instrument, labels, registry, snapshot, wire};

@@ -1,11 +1,13 @@
 //! The document: tables in Markdown.
 
+mod bridge;
 mod ratios;
 mod targets;
 
 use bench_shared::machine;
 use bench_shared::table::{Table, figure, optional};
 
+use crate::bridge::Bridge;
 use crate::harness::Effort;
 use crate::measure::{COUNTER_SERIES, Entry, HISTOGRAM_SERIES, QUANTILE_VALUES, Setting};
 use crate::subjects::{Operation, Role};
@@ -30,7 +32,7 @@ impl Column {
 }
 
 /// All of it.
-pub fn document(entries: &[Entry], threads: usize, effort: Effort) -> String {
+pub fn document(entries: &[Entry], bridge: &Bridge, threads: usize, effort: Effort) -> String {
     let columns = columns(threads);
     let mut sections = vec![
         format!("# Benchmarks\n\n{}", introduction(threads, effort)),
@@ -38,10 +40,11 @@ pub fn document(entries: &[Entry], threads: usize, effort: Effort) -> String {
     ];
     if let Some(reference) = entries.iter().find(|entry| entry.role == Role::Reference) {
         let ratios = ratios::table(reference, entries, &columns).render();
-        let targets = targets::table(reference, entries, threads).render();
+        let targets = targets::table(reference, entries, bridge, threads).render();
         sections.push(format!("## Ratios\n\n{}\n\n{ratios}", ratios::EXPLANATION));
         sections.push(format!("## Targets\n\n{targets}"));
     }
+    sections.push(format!("## What a service measures already\n\n{}", bridge::section(bridge)));
     sections.push(format!("## All threads\n\n{}", setting_table(entries, threads).render()));
     sections.push(format!("## Fastest rounds\n\n{}", minimum_table(entries).render()));
     sections.push(format!("## Errors of quantiles\n\n{}", error_table(entries).render()));

@@ -4,6 +4,7 @@ use bench_shared::table::Table;
 
 use super::ratios::best_peer;
 use super::{Entry, Operation, Role, Setting, figure, worst_error};
+use crate::bridge::Bridge;
 
 /// A figure against its limit.
 struct Target {
@@ -38,11 +39,11 @@ impl Target {
     }
 }
 
-pub(super) fn table(own: &Entry, entries: &[Entry], threads: usize) -> Table {
+pub(super) fn table(own: &Entry, entries: &[Entry], bridge: &Bridge, threads: usize) -> Table {
     let titles = ["reached", "met", "why not"].map(str::to_owned);
     let mut table = Table::of_text("target", titles);
     let groups = [counter(own, entries), histogram(own, entries), labels(own), sharing(own, threads), sizes(own)];
-    for target in groups.into_iter().flatten() {
+    for target in groups.into_iter().flatten().chain(bridged(bridge)) {
         let reached = target.reached.map_or("–".to_owned(), |value| format!("{}{}", figure(value), target.unit));
         let reason = if target.met { String::new() } else { target.reason };
         table.row(target.aim, [reached, if target.met { "yes" } else { "no" }.to_owned(), reason]);
@@ -108,6 +109,20 @@ fn sizes(own: &Entry) -> Vec<Target> {
         Target::at_most("… + 8 KiB a further thread", histogram.and_then(|bytes| bytes.further), 8192.0, " bytes"),
         Target::at_most("snapshot of 100,000 series ≤ 5 ms", snapshot, 5.0, " ms"),
         Target::at_most("text for scrapers ≤ 30 ns a line", text, 30.0, " ns"),
+    ]
+}
+
+fn bridged(bridge: &Bridge) -> Vec<Target> {
+    let middleware = bridge.middleware_ns();
+    let least = bridge.facade.iter().map(|call| call.peer.median / call.own.median).fold(f64::INFINITY, f64::min);
+    vec![
+        Target::at_most("middleware adds ≤ 1 µs to a request", Some(middleware), 1_000.0, " ns"),
+        Target::at_least(
+            "each call of the facade ≥ 1 times cheaper than with the exporter's recorder",
+            Some(least),
+            1.0,
+            " times",
+        ),
     ]
 }
 

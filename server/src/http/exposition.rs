@@ -7,7 +7,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use tachograph_core::exposition::{Format, Page};
 
-use super::compression::{GZIP, Gzip, accepts};
+use super::compression::{GZIP, accepts};
+use super::gzip::Gzip;
 use super::pieces::{PIECE_BYTES, Pieces, written};
 use crate::app::App;
 use crate::clock::unix_millis;
@@ -40,7 +41,7 @@ async fn write(app: App, mut page: Page, mut gzip: Option<Gzip>, pieces: Pieces)
         let mut piece = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
         has_more = page.write(&mut piece, PIECE_BYTES);
         match &mut gzip {
-            Some(gzip) => pieces.send_some(gzip.add(&piece)?).await?,
+            Some(gzip) => pieces.send(gzip.add(&piece)?).await?,
             None => pieces.send(piece.into()).await?,
         }
     }

@@ -1,8 +1,12 @@
 //! The addresses of a server.
 
 mod api;
+#[cfg(any(feature = "prometheus", feature = "ui"))]
 mod compression;
+#[cfg(feature = "prometheus")]
 mod exposition;
+#[cfg(feature = "prometheus")]
+mod gzip;
 mod history;
 #[cfg(feature = "ui")]
 mod page;
@@ -26,8 +30,8 @@ use crate::hub::{Form, Subscription};
 use crate::listener;
 use crate::{Tachograph, hub};
 
-#[cfg(feature = "live")]
 /// A WebSocket message above this ends its connection before it is read whole.
+#[cfg(feature = "live")]
 const SOCKET_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Viewers have nothing to say.
 const VIEWER_MESSAGE_BYTES_MAX: usize = 1024;
@@ -56,13 +60,14 @@ pub fn router<S: Clone + Send + Sync + 'static>(tacho: &Tachograph) -> Router<S>
     hub::keep_ticking(&app);
     let router = Router::new()
         .route("/ws/stream", any(viewer))
-        .route("/metrics", get(exposition::metrics))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
         .route("/api/v1/snapshot", get(api::snapshot))
         .route("/api/v1/stream", get(stream::stream))
         .route("/api/v1/history", get(history::history))
         .route("/api/v1/recording", get(recording::recording));
+    #[cfg(feature = "prometheus")]
+    let router = router.route("/metrics", get(exposition::metrics));
     #[cfg(feature = "live")]
     let router = router
         .route("/ws/live-listener", any(live_listener))

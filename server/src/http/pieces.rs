@@ -66,13 +66,9 @@ async fn next(waiting: Option<Waiting>) -> Option<(io::Result<Bytes>, Option<Wai
 
 impl Pieces {
     /// Waits until there is room for it; whoever takes nothing for long must not keep the place of others.
+    /// Nothing is not sent.
     pub(super) async fn send(&self, piece: Bytes) -> io::Result<()> {
-        self.put(Piece::More(piece)).await
-    }
-
-    /// The same, if it is not empty.
-    pub(super) async fn send_some(&self, piece: Bytes) -> io::Result<()> {
-        if piece.is_empty() { Ok(()) } else { self.send(piece).await }
+        if piece.is_empty() { Ok(()) } else { self.put(Piece::More(piece)).await }
     }
 
     /// All was sent.

@@ -7,6 +7,7 @@ mod events;
 mod form;
 mod history;
 mod relay;
+mod sampling;
 mod subscription;
 mod viewer;
 
@@ -35,6 +36,7 @@ pub(crate) use form::{Form, gap_line};
 pub(crate) use history::Entry;
 pub use history::HistoryLimits;
 pub(crate) use relay::Wanted;
+use sampling::Sampling;
 #[cfg(feature = "cli")]
 pub(crate) use subscription::parse_label;
 pub(crate) use subscription::{Subscription, WINDOW_ALL, parse_span, parse_window};
@@ -57,6 +59,7 @@ pub(crate) struct Hub {
 /// What keeps its memory from tick to tick.
 #[derive(Debug)]
 struct Collecting {
+    sampling: Sampling,
     collector: Collector,
     encoder: Encoder,
     sessions: Vec<SessionState>,
@@ -71,6 +74,7 @@ struct Collecting {
 impl Hub {
     pub(crate) fn new(registry: &Registry, history: HistoryLimits) -> Self {
         let collecting = Collecting {
+            sampling: Sampling::default(),
             collector: registry.collector(),
             encoder: Encoder::new(),
             sessions: Vec::new(),
@@ -140,6 +144,9 @@ pub(crate) fn keep_ticking(app: &App) {
     let Ok(runtime) = Handle::try_current() else { return };
     if ticking.task.as_ref().is_some_and(|task| !task.is_finished()) {
         return;
+    }
+    if let Err(error) = app.hub.collector.lock().sampling.begin(&app.registry, &runtime) {
+        tracing::error!(%error, "the process and its runtime are not metered: their metrics' names are taken");
     }
     if ticking.schedule.is_none() {
         // A fault in it costs that frame, as in all others.
@@ -231,6 +238,7 @@ impl Collecting {
         self.sessions.clear();
         let timestamp = wall_ms as f64 / 1_000.0;
         self.sessions.extend(app.sessions.all().iter().map(|session| session.state(now, timestamp)));
+        self.sampling.update();
         let registry = self.collector.collect_timed(wall_ms, || app.clock.now());
         app.metrics.registry.update(registry);
         let server = ServerFigures {
