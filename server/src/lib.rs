@@ -22,6 +22,8 @@ mod app;
 pub mod cli;
 mod clock;
 mod error;
+#[cfg(feature = "otlp")]
+pub mod export;
 mod http;
 mod hub;
 mod metrics;

@@ -73,6 +73,10 @@ pub(super) struct ServeArgs {
     /// Keep full quality whatever the load; figures then carry no degrade level.
     #[arg(long, env = "TACHOGRAPH_NO_LADDER", value_parser = FalseyValueParser::new())]
     no_ladder: bool,
+
+    #[cfg(feature = "otlp")]
+    #[command(flatten)]
+    otlp: super::otlp::OtlpArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -151,13 +155,18 @@ pub(super) async fn serve(
     print_line(format_args!("listening on http://{address}"));
     ready(address);
     rehearsal::begin(&app, args.rehearse_series)?;
+    #[cfg(feature = "otlp")]
+    let pushing = args.otlp.start(&app)?;
     let shutdown = app.shutdown.clone();
     tokio::spawn(async move {
         stop.cancelled().await;
         tracing::info!("shutting down");
         shutdown.cancel();
     });
-    Ok(serve_app(listener, app).await?)
+    let served = serve_app(listener, app).await;
+    #[cfg(feature = "otlp")]
+    pushing.end().await;
+    Ok(served?)
 }
 
 /// Cancelled by SIGINT or SIGTERM. A second signal, or too long a shutdown, ends the process at once. Runs on
