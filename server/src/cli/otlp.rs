@@ -62,7 +62,7 @@ fn parse_endpoint(text: &str) -> Result<String, String> {
 }
 
 fn parse_resource(text: &str) -> Result<Pair, String> {
-    parse_pair(text, |key, value| checked_resource(key, value))
+    parse_pair(text, checked_resource)
 }
 
 fn parse_header(text: &str) -> Result<Pair, String> {
