@@ -10,6 +10,7 @@ for package in tachograph-core tachograph tachograph-web tachograph-tests; do
   cargo clippy --quiet -p "$package" --all-targets -- -D warnings
 done
 cargo clippy --quiet -p tachograph-core --features std --all-targets -- -D warnings
+cargo clippy --quiet -p tachograph --no-default-features --all-targets -- -D warnings
 for package in tachograph-core tachograph-web wasm-streams; do
   cargo clippy --quiet -p "$package" --all-features --target wasm32-unknown-unknown -- -D warnings
 done

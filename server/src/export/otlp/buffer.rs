@@ -15,8 +15,8 @@ pub(super) struct Buffer {
     waiting: VecDeque<Request>,
     /// Bytes of those that wait.
     bytes: usize,
-    /// Bytes of the one that is being sent.
-    in_hand: Option<usize>,
+    /// What is being sent.
+    in_hand: Option<Request>,
     limits: Limits,
     is_closed: bool,
 }
@@ -44,7 +44,7 @@ impl Buffer {
 
     /// Bytes that it holds, with those of the request that is being sent.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.in_hand.unwrap_or_default()
+        self.bytes + self.in_hand.as_ref().map_or(0, |request| request.body.len())
     }
 
     /// Requests that it holds, with the one that is being sent.
@@ -76,7 +76,7 @@ impl Buffer {
     pub(super) fn next(&mut self) -> Next {
         match self.pop() {
             Some(request) => {
-                self.in_hand = Some(request.body.len());
+                self.in_hand = Some(request.clone());
                 Next::Request(request)
             }
             None if self.is_closed => Next::End,
@@ -85,10 +85,11 @@ impl Buffer {
     }
 
     /// What was taken is to be sent again.
-    pub(super) fn put_back(&mut self, request: Request) {
-        self.in_hand = None;
-        self.bytes += request.body.len();
-        self.waiting.push_front(request);
+    pub(super) fn put_back(&mut self) {
+        if let Some(request) = self.in_hand.take() {
+            self.bytes += request.body.len();
+            self.waiting.push_front(request);
+        }
     }
 
     /// What was taken is done with.
@@ -101,11 +102,10 @@ impl Buffer {
         self.is_closed = true;
     }
 
-    /// Points of all that wait; they go.
+    /// Lets all go, also what is being sent; returns how many points went.
     pub(super) fn drain(&mut self) -> u64 {
-        self.in_hand = None;
         self.bytes = 0;
-        self.waiting.drain(..).map(|request| request.points).sum()
+        self.in_hand.take().into_iter().chain(self.waiting.drain(..)).map(|request| request.points).sum()
     }
 
     fn pop(&mut self) -> Option<Request> {
@@ -145,13 +145,14 @@ mod tests {
         }
         assert_eq!((buffer.len(), cut), (3, 3));
         assert!(buffer.bytes() <= LIMITS.bytes);
-        let Next::Request(oldest) = buffer.next() else { panic!("nothing waits") };
+        assert!(matches!(buffer.next(), Next::Request(_)));
         assert!(!buffer.has_room(), "while it is being sent");
-        buffer.put_back(oldest);
+        buffer.put_back();
         let Next::Request(oldest) = buffer.next() else { panic!("nothing waits") };
         buffer.let_go();
         assert!(buffer.has_room());
-        assert_eq!((oldest.cut, buffer.drain(), buffer.bytes()), (0, 20, 0));
+        assert!(matches!(buffer.next(), Next::Request(_)));
+        assert_eq!((oldest.cut, buffer.drain(), buffer.bytes(), buffer.len()), (0, 20, 0, 0));
     }
 
     #[test]

@@ -90,9 +90,9 @@ impl Temporality {
 /// - A request whose answer is lost is sent again: a receiver of deltas can count it twice. That is OTLP's law.
 /// - It reads series by series, in a task of its own.
 ///
-/// It counts in the same registry what it does, as `tachograph_otlp_…`.
+/// It counts in the same registry what it does, as `tachograph_otlp_…`; two exporters of one registry count together.
 ///
-/// ```
+/// ```no_run
 /// use std::time::Duration;
 ///
 /// use tachograph::export::{Otlp, Temporality};

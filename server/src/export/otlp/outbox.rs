@@ -65,10 +65,12 @@ impl Outbox {
         }
     }
 
-    pub(super) fn put_back(&self, request: Request) {
-        self.change(|buffer| buffer.put_back(request));
+    /// What was taken is to be sent again.
+    pub(super) fn put_back(&self) {
+        self.change(Buffer::put_back);
     }
 
+    /// What was taken is done with.
     pub(super) fn let_go(&self) {
         self.change(Buffer::let_go);
         self.went.notify_one();
@@ -85,7 +87,7 @@ impl Outbox {
         self.came.notify_one();
     }
 
-    /// Lets all that waits go.
+    /// Lets all that waits go; returns how many points went.
     pub(super) fn drain(&self) -> u64 {
         self.change(Buffer::drain)
     }

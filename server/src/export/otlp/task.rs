@@ -81,7 +81,7 @@ impl Sender {
             match self.client.send(&request).await {
                 Outcome::Taken { rejected, said } => self.note_taken(&request, rejected, &said),
                 Outcome::Refused { status, said } => self.note_refused(&request, status, &said),
-                Outcome::Again { why, after } => self.wait_to_send_again(request, &why, after).await,
+                Outcome::Again { why, after } => self.wait_to_send_again(&why, after).await,
             }
         }
     }
@@ -121,8 +121,8 @@ impl Sender {
         }
     }
 
-    async fn wait_to_send_again(&mut self, request: Request, why: &str, after: Option<Duration>) {
-        self.outbox.put_back(request);
+    async fn wait_to_send_again(&mut self, why: &str, after: Option<Duration>) {
+        self.outbox.put_back();
         self.outbox.counts.retries.inc();
         if !std::mem::replace(&mut self.told.unreachable, true) {
             tracing::warn!(why, "the OTLP collector takes no metrics now; they wait, and are sent again");
