@@ -11,7 +11,7 @@ for package in tachograph-core tachograph-web tachograph-tests; do
 done
 cargo clippy --quiet -p tachograph --all-features --all-targets -- -D warnings
 # Each feature by itself, as an application may choose it.
-for feature in "" ui live prometheus metrics tracing process runtime; do
+for feature in "" ui live prometheus otlp metrics tracing process runtime; do
   cargo clippy --quiet -p tachograph --lib --no-default-features --features "$feature" -- -D warnings
 done
 cargo clippy --quiet -p tachograph-core --features std --all-targets -- -D warnings

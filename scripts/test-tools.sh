@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what only the tests need: Chromium with its driver, the WebSocket client in another
-# language that speaks the protocol to the server, the rules of accessibility, and those who scrape metrics.
+# language that speaks the protocol to the server, the rules of accessibility, and those who scrape metrics
+# or have them pushed.
 source "$(dirname "$0")/lib.sh"
 
 "$ROOT/scripts/page-tools.sh"
@@ -28,9 +29,24 @@ if ! [ -x "$TOOLS/scrapers/usr/bin/prometheus" ] || ! [ -x "$TOOLS/scrapers/usr/
   apt_unpack "$TOOLS/scrapers" prometheus victoria-metrics
 fi
 
+# Is this version of the Python package installed?
+has_python() { compgen -G "$TOOLS/python/lib/python3*/site-packages/$1-$2.dist-info" >/dev/null; }
+
+# Those of Python, in an environment of their own.
+install_python() {
+  [ -x "$TOOLS/python/bin/pip" ] || python3 -m venv "$TOOLS/python" >/dev/null 2>&1 ||
+    { apt_install python3-venv; python3 -m venv "$TOOLS/python"; }
+  quietly "$1" "$TOOLS/python/bin/pip" install --quiet "$1==$2"
+}
+
 version=$(tool_version prometheus-client)
-if ! compgen -G "$TOOLS/python/lib/python3*/site-packages/prometheus_client-$version.dist-info" >/dev/null; then
+if ! has_python prometheus_client "$version"; then
   say "prometheus-client $version, whose parsers read the metrics (a few seconds)"
-  python3 -m venv "$TOOLS/python" >/dev/null 2>&1 || { apt_install python3-venv; python3 -m venv "$TOOLS/python"; }
-  quietly prometheus-client "$TOOLS/python/bin/pip" install --quiet "prometheus-client==$version"
+  install_python prometheus-client "$version"
+fi
+
+version=$(tool_version opentelemetry-proto)
+if ! has_python opentelemetry_proto "$version"; then
+  say "opentelemetry-proto $version, which reads what is pushed (a few seconds)"
+  install_python opentelemetry-proto "$version"
 fi

@@ -21,6 +21,7 @@
 //! | --- | --- |
 //! | `ui` (default) | the page, within the program |
 //! | `prometheus` (default) | all metrics at `/metrics`, in the formats that Prometheus reads |
+//! | `otlp` | `export`: all metrics pushed to an OpenTelemetry collector |
 //! | `metrics` | [`bridge`]: what is counted through the facade `metrics` |
 //! | `tracing` | [`bridge`]: how long the spans of `tracing` take |
 //! | `process` | CPU time, memory and descriptors of the process, at each tick |
@@ -36,6 +37,8 @@ pub mod bridge;
 pub mod cli;
 mod clock;
 mod error;
+#[cfg(feature = "otlp")]
+pub mod export;
 mod http;
 mod hub;
 #[cfg(feature = "live")]

@@ -410,7 +410,50 @@ async fn prometheus_holds_native_histograms_bucket_by_bucket() -> Result<(), Fai
         arguments
     })?;
     prometheus.scraped("test_level_bytes").await?;
-    prometheus.assert_holds(&app.registry().snapshot(), 0.0).await
+    let snapshot = app.registry().snapshot();
+    prometheus.assert_holds(&snapshot, Histograms::Native, 0.0).await?;
+    let of = [("of", HOSTILE[0])];
+    for (name, labels) in [("test_time_seconds", &[][..]), ("test_size", &of), ("test_signed", &[])] {
+        let held = snapshot.histogram(name, labels).ok_or("no such histogram")?;
+        let (told, expected) = (prometheus.native_buckets(name).await?, buckets_of(held));
+        assert!(told.len() == expected.len(), "{name}: {told:?} by {expected:?}");
+        for (told, expected) in told.iter().zip(&expected) {
+            assert!(is_near(told.0, expected.0) && is_near(told.1, expected.1), "{name}: {told:?} by {expected:?}");
+            assert_eq!(told.2, expected.2, "{name}: {told:?} by {expected:?}");
+        }
+        for q in [0.1, 0.5, 0.99] {
+            let query = format!("histogram_quantile({q},{name})");
+            let told = prometheus.query(&query).await?.first().map_or(f64::NAN, |(_, figure)| *figure);
+            // Both are of the same bucket, or of neighbours.
+            let off = 2.0 * (held.lower_bound(1) - 1.0);
+            let ours = held.quantile(q);
+            assert!((told - ours).abs() <= ours.abs() * off || name == "test_signed", "{query}: {told} by {ours}");
+        }
+    }
+    // Of a native histogram's, 2.42 keeps the first bucket's alone.
+    let held = prometheus.exemplars("test_time_seconds").await?;
+    assert!(!held.is_empty() && time_exemplars().starts_with(&held), "{held:?}");
+    Ok(())
+}
+
+/// Bounds are calculated in another way there.
+fn is_near(one: f64, other: f64) -> bool {
+    (one - other).abs() <= other.abs() * 1e-14
+}
+
+/// As Prometheus tells them: negative ones, zero, positive ones, in order of their values.
+fn buckets_of(histogram: &HistogramSnapshot) -> Vec<(f64, f64, f64)> {
+    let bounds = |index: i32| (histogram.lower_bound(index), histogram.lower_bound(index + 1));
+    let negative = histogram.negative().iter().rev().map(|(index, count)| {
+        let (nearer, farther) = bounds(*index);
+        (-farther, -nearer, *count as f64)
+    });
+    let zero = (histogram.zero() > 0).then_some((-f64::MIN_POSITIVE, f64::MIN_POSITIVE, histogram.zero() as f64));
+    let positive = histogram.positive().iter().map(|(index, count)| {
+        let (above, at_most) = bounds(*index);
+        (above, at_most, *count as f64)
+    });
+    negative.chain(zero).chain(positive).collect()
 }
 
 #[tokio::test]
@@ -422,5 +465,5 @@ async fn victoria_metrics_holds_what_the_registry_says() -> Result<(), Failure> 
     })?;
     victoria.scraped("test_level_bytes").await?;
     // It keeps a float as a decimal number.
-    victoria.assert_holds(&app.registry().snapshot(), 1e-11).await
+    victoria.assert_holds(&app.registry().snapshot(), Histograms::Classic, 1e-11).await
 }

@@ -5,6 +5,7 @@ mod audio_file;
 mod client;
 mod demo;
 mod log;
+mod otlp;
 mod rehearsal;
 mod run_server;
 mod stream;
@@ -47,6 +48,8 @@ enum CliError {
     Serve(#[from] std::io::Error),
     #[error("{0}")]
     Register(#[from] tachograph_core::registry::RegisterError),
+    #[error("{0}")]
+    Otlp(#[from] crate::export::OtlpError),
     #[error("{0}")]
     Audio(#[from] audio_file::AudioError),
     #[error("{0}")]

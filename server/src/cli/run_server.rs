@@ -74,6 +74,9 @@ pub(super) struct ServeArgs {
     /// Keep full quality whatever the load; figures then carry no degrade level.
     #[arg(long, env = "TACHOGRAPH_NO_LADDER", value_parser = FalseyValueParser::new())]
     no_ladder: bool,
+
+    #[command(flatten)]
+    otlp: super::otlp::OtlpArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -148,13 +151,16 @@ pub(super) async fn serve(
     print_line(format_args!("listening on http://{address}"));
     ready(address);
     rehearsal::begin(&tacho, args.rehearse_series)?;
+    let pushing = args.otlp.start(&tacho)?;
     let shutdown = tacho.shutdown().clone();
     tokio::spawn(async move {
         stop.cancelled().await;
         tracing::info!("shutting down");
         shutdown.cancel();
     });
-    Ok(serve_tachograph(listener, tacho).await?)
+    let served = serve_tachograph(listener, tacho).await;
+    pushing.end().await;
+    Ok(served?)
 }
 
 /// Cancelled by SIGINT or SIGTERM. A second signal, or too long a shutdown, ends the process at once. Runs on

@@ -1,0 +1,43 @@
+use tachograph_core::registry::RegisterError;
+
+/// Why metrics are not pushed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OtlpError {
+    /// The endpoint is not an address. It is not repeated here, as it may hold a password.
+    #[error("the endpoint {0}; it is such as http://127.0.0.1:4318")]
+    InvalidEndpoint(&'static str),
+    /// The endpoint asks for TLS.
+    #[error(
+        "https is not spoken here: push to a collector on this machine, such as http://127.0.0.1:4318, and let it go on \
+         by https"
+    )]
+    Https,
+    /// A header that HTTP does not take.
+    #[error("the header {0:?} has a name or a value that HTTP does not take")]
+    InvalidHeader(String),
+    /// A header that the exporter sets itself.
+    #[error("the header {0:?} is set by the exporter; leave it out")]
+    ReservedHeader(String),
+    /// More headers than 32.
+    #[error("there can be 32 headers")]
+    TooManyHeaders,
+    /// A resource attribute without a name, or a long one.
+    #[error("the resource attribute {0:?} must have a name, and name and value at most 1,024 bytes each")]
+    InvalidResource(String),
+    /// More resource attributes than 128.
+    #[error("there can be 128 resource attributes")]
+    TooManyResources,
+    /// The interval is too short or too long.
+    #[error("the interval must be from 0.1 s to 1 day")]
+    InvalidInterval,
+    /// What waits has too little room.
+    #[error("the buffer must hold at least 2 MiB and 2 requests")]
+    InvalidBuffer,
+    /// There is nothing to run the exporter.
+    #[error("the exporter is to be started within a tokio runtime")]
+    NoRuntime,
+    /// Its own counts could not be registered.
+    #[error("{0}")]
+    Register(#[from] RegisterError),
+}

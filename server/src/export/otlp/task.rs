@@ -1,0 +1,147 @@
+//! The exporter's task: one half reads the registry each interval, the other sends what waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::client::{Client, Outcome};
+use super::counts::Dropped;
+use super::outbox::Outbox;
+use super::reader::Reader;
+use super::request::Request;
+
+/// How long the last figures have to reach the collector.
+const FLUSH_MAX: Duration = Duration::from_secs(3);
+/// What is left of a wait when the exporter is to end.
+const LAST_WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// Reads and sends until `shutdown`, and then once more, for 3 s at most.
+pub(super) async fn run(reader: Reader, mut sender: Sender, every: Duration) {
+    let (outbox, shutdown) = (Arc::clone(&sender.outbox), sender.shutdown.clone());
+    let too_late = async {
+        shutdown.cancelled().await;
+        sleep(FLUSH_MAX).await;
+    };
+    let work = async { tokio::join!(read_each_interval(reader, &outbox, every, &shutdown), sender.send_all()) };
+    tokio::select! {
+        _done = work => {}
+        () = too_late => {
+            let points = outbox.drain();
+            outbox.counts.drop_points(points, Dropped::Shutdown);
+            tracing::warn!(points, "the last metrics did not reach the OTLP collector in time");
+        }
+    }
+}
+
+async fn read_each_interval(mut reader: Reader, outbox: &Outbox, every: Duration, shutdown: &CancellationToken) {
+    let mut due = interval(every);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !shutdown.is_cancelled() {
+        tokio::select! {
+            _at = due.tick() => reader.read().await,
+            () = shutdown.cancelled() => {}
+        }
+    }
+    reader.read().await;
+    while reader.is_put_off() {
+        outbox.room().await;
+        reader.read().await;
+    }
+    outbox.close();
+}
+
+/// Sends one request after the other, the oldest first.
+#[derive(Debug)]
+pub(super) struct Sender {
+    client: Client,
+    outbox: Arc<Outbox>,
+    shutdown: CancellationToken,
+    backoff: Backoff,
+    told: Told,
+}
+
+/// What the log says already.
+#[derive(Debug, Default)]
+struct Told {
+    unreachable: bool,
+    refused: Option<u16>,
+    rejected: bool,
+}
+
+impl Sender {
+    pub(super) fn new(client: Client, outbox: Arc<Outbox>, shutdown: CancellationToken) -> Self {
+        Self { client, outbox, shutdown, backoff: Backoff::default(), told: Told::default() }
+    }
+
+    async fn send_all(&mut self) {
+        while let Some(request) = self.outbox.next().await {
+            match self.client.send(&request).await {
+                Outcome::Taken { rejected, said } => self.note_taken(&request, rejected, &said),
+                Outcome::Refused { status, said } => self.note_refused(&request, status, &said),
+                Outcome::Again { why, after } => self.wait_to_send_again(&why, after).await,
+            }
+        }
+    }
+
+    fn note_taken(&mut self, request: &Request, rejected: u64, said: &str) {
+        self.outbox.let_go();
+        self.backoff.reset();
+        let counts = &self.outbox.counts;
+        counts.requests_sent.inc();
+        counts.points_sent.add(request.points.saturating_sub(rejected));
+        if std::mem::take(&mut self.told.unreachable) {
+            tracing::info!("the OTLP collector takes metrics again");
+        }
+        if rejected > 0 {
+            counts.drop_points(rejected, Dropped::Rejected);
+            if !std::mem::replace(&mut self.told.rejected, true) {
+                tracing::warn!(
+                    rejected,
+                    said,
+                    "the OTLP collector rejects some points, which tachograph_otlp_points_dropped counts; see its limits"
+                );
+            }
+        }
+    }
+
+    fn note_refused(&mut self, request: &Request, status: u16, said: &str) {
+        self.outbox.let_go();
+        self.backoff.reset();
+        self.outbox.counts.drop_points(request.points, Dropped::Refused);
+        if self.told.refused.replace(status) != Some(status) {
+            tracing::error!(
+                status,
+                said,
+                "the OTLP collector refuses metrics, which are dropped and counted; {}",
+                advice(status)
+            );
+        }
+    }
+
+    async fn wait_to_send_again(&mut self, why: &str, after: Option<Duration>) {
+        self.outbox.put_back();
+        self.outbox.counts.retries.inc();
+        if !std::mem::replace(&mut self.told.unreachable, true) {
+            tracing::warn!(why, "the OTLP collector takes no metrics now; they wait, and are sent again");
+        }
+        let wait = self.backoff.wait(after);
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = self.shutdown.cancelled() => sleep(wait.min(LAST_WAIT_MAX)).await,
+        }
+    }
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "give it what it asks for as a header",
+        404 | 405 => "see whether the endpoint's path is the one for metrics, /v1/metrics as a rule",
+        413 => "let it take requests of 1 MiB",
+        415 => "see whether it takes OTLP as protobuf, and switch gzip off if it cannot read that",
+        301..=308 => "give the address that it points to as the endpoint",
+        _ => "see the collector's log for why",
+    }
+}
