@@ -16,7 +16,7 @@ run: build ## install what is missing, build, and start the demo
 build: page ## the program with its page, in target/release/tachograph
 	@scripts/step.sh "server, release build (about 3 minutes the first time, seconds after that)" cargo build --release -p tachograph --features cli
 
-page: ## the page alone, in dist/
+page: ## the page alone, in server/dist/
 	@scripts/page-tools.sh
 	@scripts/page.sh
 
@@ -80,4 +80,4 @@ bare: ## the core without std: on wasm32 and on a bare target, one package at a 
 	scripts/bare.sh
 
 clean: ## what was built; tools stay
-	rm -rf target dist
+	rm -rf target server/dist

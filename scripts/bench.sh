@@ -31,7 +31,7 @@ package=tachograph-bench program=bench document=benchmarks.md minutes=2
 if [ "${1:-}" = page ]; then
   shift
   package=tachograph-bench-page program=page document=page-benchmarks.md minutes=20
-  [ -f "$ROOT/dist/index.html" ] || die "the page is not there: make page"
+  [ -f "$ROOT/server/dist/index.html" ] || die "the page is not there: make page"
   "$ROOT/scripts/test-tools.sh"
   "$ROOT/scripts/bench-tools.sh" page
   "$ROOT/scripts/wasm-target.sh"

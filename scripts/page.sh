@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the page into dist/, small, unless nothing it is made of has changed since.
+# Builds the page into server/dist/, small, unless nothing it is made of has changed since.
 source "$(dirname "$0")/lib.sh"
 
-STAMP="$ROOT/dist/.built"
+STAMP="$ROOT/server/dist/.built"
 TARGET=wasm32-unknown-unknown
 INPUTS=(web core/src core/Cargo.toml Cargo.toml Cargo.lock index.html Trunk.toml
   scripts/page.sh scripts/page-pack.mjs scripts/wasm-names.mjs scripts/lib.sh)

@@ -43,7 +43,7 @@ pub async fn measure(browser: &Browser, effort: Effort) -> Result<Findings, Fail
 
 fn bytes() -> Result<u64, Failure> {
     let mut bytes = 0;
-    for entry in std::fs::read_dir(repository("dist"))? {
+    for entry in std::fs::read_dir(repository("server/dist"))? {
         let entry = entry?;
         if entry.path().extension().is_some_and(|extension| extension == "br") {
             bytes += entry.metadata()?.len();

@@ -13,7 +13,7 @@ const NOT_BUILT: &str = "The page is not part of this build. Build it with `make
 
 /// What trunk built, with a compressed copy beside each file.
 #[derive(Embed)]
-#[folder = "../dist"]
+#[folder = "dist"]
 #[allow_missing = true]
 struct Page;
 
@@ -31,7 +31,9 @@ const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), (GZIP, ".gz")];
 
 /// The page's files, each at its path. Where the page is not part of the build, its address says so.
 pub(super) fn routes() -> Router<App> {
-    let names = Page::iter().filter(|name| !ENCODINGS.iter().any(|(_, ending)| name.ends_with(ending)));
+    // What is compressed is served under the name of what it is; the build's own notes are not served.
+    let is_other = |name: &str| name.starts_with('.') || ENCODINGS.iter().any(|(_, ending)| name.ends_with(ending));
+    let names = Page::iter().filter(|name| !is_other(name));
     let router = Router::new().route("/", get(index));
     names.fold(router, |router, name| {
         let path = format!("/{name}");

@@ -26,7 +26,7 @@ use crate::Failure;
 
 pub use stage::Pace;
 
-/// Serves `dist/`, and at `/ws/stream` a rehearsal; it ends with the value.
+/// Serves `server/dist/`, and at `/ws/stream` a rehearsal; it ends with the value.
 #[derive(Debug)]
 pub struct RehearsalServer {
     /// Such as `127.0.0.1:40321`.

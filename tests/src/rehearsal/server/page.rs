@@ -12,7 +12,7 @@ const NOT_BUILT: &str = "The page is not built; build it with `make page`.\n";
 pub(super) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let path = Path::new(if path.is_empty() { INDEX } else { path });
-    let file = crate::root().join("dist").join(path);
+    let file = crate::root().join("server/dist").join(path);
     if !path.components().all(|part| matches!(part, Component::Normal(_))) || !file.is_file() {
         return (StatusCode::NOT_FOUND, NOT_BUILT).into_response();
     }
