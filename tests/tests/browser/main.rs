@@ -3,6 +3,7 @@
 #![allow(clippy::panic, reason = "a test fails by it")]
 
 mod board;
+mod embedded;
 mod figures;
 mod live;
 mod looks;

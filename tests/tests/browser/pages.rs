@@ -142,10 +142,19 @@ impl Page {
     }
 
     pub(crate) async fn open_in(window: Window, address: &str, fragment: &str) -> Result<Self, Failure> {
+        Self::open_url(window, format!("http://{address}/"), fragment).await
+    }
+
+    /// At an address as it is.
+    pub(crate) async fn open_at(url: &str, fragment: &str) -> Result<Self, Failure> {
+        Self::open_url(Window::default(), url.to_owned(), fragment).await
+    }
+
+    async fn open_url(window: Window, url: String, fragment: &str) -> Result<Self, Failure> {
         let browser = Browser::start(window).await?;
         browser.cdp("Emulation.setTimezoneOverride", json!({"timezoneId": "UTC"})).await?;
         browser.before_each_page(GUARD).await?;
-        let page = Self { browser, url: format!("http://{address}/") };
+        let page = Self { browser, url };
         page.browser.goto(&format!("{}{fragment}", page.url)).await?;
         Ok(page)
     }
