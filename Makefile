@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/binaryen/node_modules/.bin:
 export CARGO_TARGET_DIR := $(CURDIR)/target
 .DEFAULT_GOAL := help
 SECONDS := 60
-.PHONY: help run build page watch test test-core test-threads test-wasm test-server test-protocol test-whole bench bench-stream bench-page pictures instructions size fuzz lint bare clean
+.PHONY: help run build page watch test test-core test-threads test-wasm test-server test-protocol test-whole bench bench-stream bench-page pictures instructions size fuzz lint bare deny clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,8 +72,11 @@ size: ## what the core adds to a wasm build
 fuzz: ## bytes of any kind for the core's readers, SECONDS (60) for each target
 	@scripts/fuzz.sh $(SECONDS)
 
-lint: bare ## formatting, clippy, documentation
+lint: bare deny ## formatting, clippy, documentation
 	scripts/lint.sh
+
+deny: ## licences, bans and sources of dependencies, advisories where they can be had
+	@scripts/deny.sh
 
 bare: ## the core without std: on wasm32 and on a bare target, one package at a time
 	@scripts/wasm-target.sh
