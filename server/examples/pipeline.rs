@@ -68,7 +68,7 @@ async fn record(source: Source, queue: Sender<Picture>, end: CancellationToken) 
         // Where the queue is full, guard and picture come back; let go of, they count as dropped.
         let _full = queue.try_send((source.enqueue(amount), picture));
         let is_calm = began.elapsed().as_secs() % 6 >= 3;
-        sleep(Duration::from_millis(if is_calm { 20 } else { 4 })).await;
+        sleep(Duration::from_millis(if is_calm { 20 } else { 2 })).await;
     }
 }
 
@@ -81,7 +81,7 @@ async fn work(mut queue: Receiver<Picture>) {
         let Some(first) = guards.next() else { continue };
         let mut working = first.begin();
         guards.for_each(|queued| working.add(queued));
-        sleep(Duration::from_millis(30 + bytes as u64 / 1_000)).await;
+        sleep(Duration::from_millis(60 + bytes as u64 / 1_000)).await;
         batches += 1;
         if batches.is_multiple_of(12) { working.failed() } else { working.done() }
     }
