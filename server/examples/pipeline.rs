@@ -101,6 +101,7 @@ fn print(receipt: &Receipt) {
     let name = receipt.identity.session_id.as_deref().unwrap_or_default();
     for source in &receipt.sources {
         let Tally { received, processed, dropped, .. } = source.frames;
-        println!("{name} {}: received {received}, processed {processed}, dropped {dropped}", source.source);
+        let (source, failed) = (source.source, source.chunks_failed);
+        println!("{name} {source}: received {received}, processed {processed}, dropped {dropped}, failed {failed}");
     }
 }

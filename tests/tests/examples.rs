@@ -28,8 +28,8 @@ fn from_an_empty_project_the_guide_leads_to_the_same_dashboard() -> Result<(), F
     let built = build_guide()?;
     check_shop(&Running::start(&built.join("shop"), &["127.0.0.1:0"])?)?;
     let mut sessions = Running::start(&built.join("sessions"), &[])?;
-    let receipt = format!("visit-7 camera: {}", sessions.first_line);
-    let (_, [received, processed, dropped]) = read_receipt(&receipt).ok_or_else(|| receipt.clone())?;
+    let receipt = format!("visit-7 camera: {}, failed 0", sessions.first_line);
+    let (_, [received, processed, dropped, _]) = read_receipt(&receipt).ok_or_else(|| receipt.clone())?;
     assert_eq!((received, processed + dropped), (20, 20), "{receipt}");
     assert!(sessions.wait()?.success());
     Ok(())
@@ -100,19 +100,21 @@ fn of_a_pipeline_every_frame_is_accounted_for() -> Result<(), Failure> {
     let receipts = app.lines_until("that was all")?;
     assert_eq!(receipts.len(), 8, "two sources of four sessions: {receipts:?}");
     // By source.
-    let mut sums: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    let mut sums: BTreeMap<String, [u64; 4]> = BTreeMap::new();
     for line in &receipts {
-        let (source, [received, processed, dropped]) = read_receipt(line).ok_or_else(|| line.clone())?;
+        let (source, [received, processed, dropped, failed]) = read_receipt(line).ok_or_else(|| line.clone())?;
         assert_eq!(received, processed + dropped, "{line}");
-        assert!(processed > 0 && dropped > 0, "it is to overflow, and to work: {line}");
+        // A batch that failed drops its pictures, too: eight at most.
+        assert!(processed > 0 && dropped > 8 * failed, "it is to overflow, and to work: {line}");
         let sum = sums.entry(source.to_owned()).or_default();
-        *sum = [sum[0] + received, sum[1] + processed, sum[2] + dropped];
+        *sum = [sum[0] + received, sum[1] + processed, sum[2] + dropped, sum[3] + failed];
     }
     let address = app.first_line.clone();
     let (_, metrics) = get(&format!("{address}/metrics"))?;
     let frame = frame_with(&address, |frame| frame.sessions.is_empty())?;
-    for (source, [received, _, dropped]) in sums {
-        for (name, sum) in [("audio_frames_received", received), ("audio_frames_dropped", dropped)] {
+    for (source, [received, _, dropped, failed]) in sums {
+        let counters = [("audio_frames_received", received), ("audio_frames_dropped", dropped), ("asr_errors", failed)];
+        for (name, sum) in counters {
             let series = format!("{name}_total{{source=\"{source}\"}}");
             assert_eq!(sample(&metrics, &series)?, sum as f64, "{series}");
             assert_eq!(frame.registry.counter(name, &[("source", &source)]), Some(sum), "{series}");
@@ -125,11 +127,11 @@ fn of_a_pipeline_every_frame_is_accounted_for() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Such as `visit-1 camera: received 9, processed 7, dropped 2`.
-fn read_receipt(line: &str) -> Option<(&str, [u64; 3])> {
+/// Such as `visit-1 camera: received 9, processed 7, dropped 2, failed 0`: pictures, and batches.
+fn read_receipt(line: &str) -> Option<(&str, [u64; 4])> {
     let (whose, figures) = line.split_once(": ")?;
     let mut figures = figures.split(", ").map(|figure| figure.split(' ').nth(1)?.parse().ok());
-    Some((whose.split(' ').nth(1)?, [figures.next()??, figures.next()??, figures.next()??]))
+    Some((whose.split(' ').nth(1)?, [figures.next()??, figures.next()??, figures.next()??, figures.next()??]))
 }
 
 #[test]
