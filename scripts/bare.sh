@@ -6,12 +6,16 @@ source "$(dirname "$0")/lib.sh"
 BARE=thumbv7em-none-eabihf
 
 cd "$ROOT"
-say "core for wasm32 and for $BARE"
+say "core for wasm32, and it and a device for $BARE"
 cargo build -p tachograph-core --target wasm32-unknown-unknown
 if compgen -G "$(rustc --print target-libdir --target "$BARE")/libcore-*.rlib" >/dev/null \
   || (command -v rustup >/dev/null && timeout 60 rustup target add "$BARE" >/dev/null 2>&1); then
-  cargo build -p tachograph-core --target "$BARE"
+  bare=()
 else
   "$ROOT/scripts/rust-src.sh"
-  RUSTC_BOOTSTRAP=1 cargo build -p tachograph-core --target "$BARE" -Zbuild-std=core,alloc
+  export RUSTC_BOOTSTRAP=1
+  bare=(-Zbuild-std=core,alloc)
 fi
+for package in tachograph-core microcontroller; do
+  cargo build -p "$package" --lib --target "$BARE" "${bare[@]}"
+done

@@ -6,7 +6,7 @@ cd "$ROOT"
 say "formatting"
 cargo fmt --all --check
 say "clippy"
-for package in tachograph-core tachograph-web tachograph-tests; do
+for package in tachograph-core microcontroller tachograph-web tachograph-tests; do
   cargo clippy --quiet -p "$package" --all-targets -- -D warnings
 done
 cargo clippy --quiet -p tachograph --all-features --all-targets -- -D warnings

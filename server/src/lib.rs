@@ -51,6 +51,11 @@ mod serve;
 pub mod session;
 mod tachograph;
 
+/// The guide's code is tested with all features. The guide is not part of the package.
+#[cfg(all(doctest, feature = "cli", feature = "metrics", feature = "tracing"))]
+#[doc = include_str!("../../docs/guide.md")]
+mod guide {}
+
 pub use self::metrics::ServerMetrics;
 pub use http::router;
 pub use hub::HistoryLimits;
