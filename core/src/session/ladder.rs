@@ -93,7 +93,7 @@ pub enum Action {
 pub struct Step {
     /// The level left.
     pub from: Level,
-    /// The level reached: one up or one down.
+    /// The level reached: one up or one down by the ladder, any where levels are told.
     pub to: Level,
 }
 

@@ -215,7 +215,7 @@ impl Session {
         self.sources.get_mut(place)
     }
 
-    /// Whether nothing waits and nothing is in the provider's hands.
+    /// Whether nothing waits, nothing is in the provider's hands, and no chunk is being worked on.
     pub fn is_drained(&self) -> bool {
         self.sources.iter().all(Source::is_drained)
     }
@@ -246,8 +246,8 @@ impl Session {
         }
     }
 
-    /// The degrade level that is in force for the source from now on; None when it cannot be had. Ignored unless
-    /// the source's level is to be told.
+    /// The degrade level that is in force for the source from now on; None when it cannot be had, which is no
+    /// change of level. Ignored unless the source's level is to be told.
     pub fn set_level(&mut self, source: SourceName, level: Option<Level>, now: Moment) {
         let step = self.live(source).and_then(|held| held.set_level(level, now));
         self.statuses.extend(step);
