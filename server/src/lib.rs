@@ -56,4 +56,4 @@ pub use http::router;
 pub use hub::HistoryLimits;
 pub use serve::serve;
 pub use tachograph::{Builder, Tachograph};
-pub use tachograph_core::{instrument, labels, registry, snapshot, wire};
+pub use tachograph_core::{exposition, instrument, label, labels, registry, snapshot, time, wire};

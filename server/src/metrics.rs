@@ -31,6 +31,8 @@ pub struct ServerMetrics {
     pub provider_restarts: Counter,
     /// Health questions that a provider did not answer.
     pub provider_health_failures: Counter,
+    /// What sessions' observers panicked at.
+    pub observer_failures: Counter,
     /// Figures sent without a degrade level.
     pub degrade_status_unavailable: Counter,
     /// Viewers connected: pages, scripts and others.
@@ -94,6 +96,7 @@ impl ServerMetrics {
             clients_cut_off: counter("tachograph_clients_cut_off", "Clients cut off because they did not read")?,
             provider_restarts: counter("tachograph_provider_restarts", "Providers made anew")?,
             provider_health_failures: counter("tachograph_provider_health_failures", "Health questions not answered")?,
+            observer_failures: counter("tachograph_observer_failures", "Panics of sessions' observers")?,
             degrade_status_unavailable: counter(
                 "tachograph_degrade_status_unavailable",
                 "Figures sent without a degrade level",

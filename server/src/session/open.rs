@@ -40,7 +40,8 @@ pub struct SessionBuilder {
 /// Is told what a session's client would be: statuses, faults, and each tick's figures, in the order in which
 /// they came about.
 ///
-/// It is called while the session is locked: it must neither wait nor call the session back.
+/// It is called while the session is locked: it must neither wait nor call the session back. A panic in it costs what
+/// it was told, which is logged and counted, nothing else.
 pub trait Observer: Send + Sync + 'static {
     /// Something to pass on.
     fn tell(&self, message: ServerMessage);
