@@ -11,7 +11,17 @@ use tachograph_core::wire::ErrorCode;
 use crate::clock::unix_millis;
 
 /// The handles, bound once.
+///
+/// ```
+/// use tachograph::Tachograph;
+///
+/// let tacho = Tachograph::new()?;
+/// let metrics = tacho.metrics();
+/// assert_eq!((metrics.viewers.value(), metrics.defaults.active_sessions.value()), (0.0, 0.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ServerMetrics {
     /// Those that every server of live sessions keeps.
     pub defaults: DefaultMetrics,
@@ -79,7 +89,7 @@ impl ServerMetrics {
     ///
     /// # Errors
     /// One of the names is taken by another description.
-    pub fn register(registry: &Registry) -> Result<Self, RegisterError> {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, RegisterError> {
         let counter = |name, help| {
             let family = registry.counter(&Descriptor::new(name, help))?;
             family.bind(&[]).map_err(|_| RegisterError::Conflict)
@@ -144,7 +154,7 @@ impl ServerMetrics {
     }
 
     /// Counts something that a client sent and was refused.
-    pub fn count_error(&self, code: ErrorCode) {
+    pub(crate) fn count_error(&self, code: ErrorCode) {
         if let Ok(errors) = self.protocol_errors.with(&[("code", code.as_str())]) {
             errors.inc();
         }

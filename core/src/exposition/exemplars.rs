@@ -162,6 +162,16 @@ fn replace(buckets: &mut Vec<Exemplar>, newest: Exemplar) {
 }
 
 /// Why an exemplar was left out.
+///
+/// ```
+/// use tachograph_core::exposition::{ExemplarError, Exemplars};
+/// use tachograph_core::registry::{Descriptor, Registry};
+///
+/// let times = Registry::new().histogram(&Descriptor::new("time_ms", "Time"))?;
+/// let left_out = Exemplars::new().record(&times, &[], f64::NAN, "call-7", 0).unwrap_err();
+/// assert_eq!(left_out, ExemplarError::NotFinite);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExemplarError {

@@ -8,6 +8,12 @@ use super::text::{FamilyText, Text};
 use crate::registry::{Kind, Registry, Walk, Walked};
 
 /// How a registry is written for those who scrape it.
+///
+/// ```
+/// use tachograph_core::exposition::Format;
+///
+/// assert!(Format::OpenMetrics.media_type().starts_with("application/openmetrics-text"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {

@@ -75,6 +75,18 @@ pub struct Session {
 }
 
 /// Why a source cannot be opened.
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+/// use tachograph_core::session::{Session, SourceError};
+/// use tachograph_core::wire::{MIC, SYSTEM};
+///
+/// let metrics = DefaultMetrics::register(&Registry::new())?;
+/// let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// session.open_source(MIC, Default::default())?;
+/// assert_eq!(session.open_source(SYSTEM, Default::default()), Err(SourceError::TooMany));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -99,6 +111,17 @@ impl fmt::Display for SourceError {
 impl core::error::Error for SourceError {}
 
 /// What a session's ticks came to, for its receipt.
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+/// use tachograph_core::session::{Session, TickTally};
+///
+/// let metrics = DefaultMetrics::register(&Registry::new())?;
+/// let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// let ticks = TickTally { sent: 59, missed: 1, ..TickTally::default() };
+/// assert_eq!(session.end(Default::default(), ticks, Default::default()).ticks_missed, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TickTally {
     /// Ticks whose metrics were sent.

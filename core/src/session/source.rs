@@ -23,6 +23,13 @@ const STALLED_AFTER_MEANS: u32 = 3;
 const TIMELINE_MAX: usize = 1_000;
 
 /// The provider and model that work for a source.
+///
+/// ```
+/// use tachograph_core::session::ProviderInForce;
+///
+/// let in_force = ProviderInForce { provider: "asr".into(), model_id: "small".into(), vad_enabled: true };
+/// assert_ne!(in_force, ProviderInForce::default());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderInForce {
     /// The provider's name.
@@ -35,6 +42,19 @@ pub struct ProviderInForce {
 
 /// How the source's provider is. Whether it works just now is told apart, by
 /// [`Session::work_began`](super::Session::work_began).
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+/// use tachograph_core::session::{ProviderPhase, Session};
+/// use tachograph_core::wire::{MIC, ProviderState};
+///
+/// let metrics = DefaultMetrics::register(&Registry::new())?;
+/// let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// session.open_source(MIC, Default::default())?;
+/// session.set_provider_phase(MIC, ProviderPhase::Restarting);
+/// assert_eq!(session.figures(0, Default::default(), 0.0)[0].provider_state, ProviderState::Restarting);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProviderPhase {
     /// It does what it is asked.

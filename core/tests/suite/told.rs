@@ -306,7 +306,8 @@ fn steps(statuses: Vec<Status>) -> Vec<(StatusState, Option<Level>, Option<Actio
 fn a_level_that_is_told_is_in_force_and_its_changes_are_told_on() {
     let mut session = told();
     assert_eq!(session.level(tokens()), Level::Normal);
-    for (level, at) in [(Level::Normal, 1_000), (Level::Degrade, 2_000), (Level::Degrade, 3_000), (Level::Failover, 4_000)]
+    for (level, at) in
+        [(Level::Normal, 1_000), (Level::Degrade, 2_000), (Level::Degrade, 3_000), (Level::Failover, 4_000)]
     {
         session.set_level(tokens(), Some(level), ms(at));
         assert_eq!(session.level(tokens()), level);

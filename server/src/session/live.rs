@@ -208,12 +208,7 @@ impl LiveSession {
     }
 
     /// Runs a probe of a source in place of the one of its kind that ran before.
-    pub(super) fn ask(
-        &self,
-        source: SourceName,
-        question: Question,
-        probe: impl Future<Output = ()> + Send + 'static,
-    ) {
+    pub(super) fn ask(&self, source: SourceName, question: Question, probe: impl Future<Output = ()> + Send + 'static) {
         let mut probes = self.probes.lock();
         let before = self.attend(probe).and_then(|probe| probes.insert((source, question), probe));
         before.iter().for_each(AbortHandle::abort);

@@ -12,6 +12,23 @@ use super::probe::{self, Question};
 
 /// A source of a session: what it sends is told here. Clones are the same source; after the session's end
 /// nothing that it is told counts.
+///
+/// ```
+/// use tachograph::Tachograph;
+/// use tachograph::session::{Amount, Degrade, Level, SourceConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tacho = Tachograph::new()?;
+/// let session = tacho.session("video-7").open()?;
+/// let config = SourceConfig { frames_max: 30, degrade: Degrade::Told, ..SourceConfig::default() };
+/// let camera = session.source("camera", config)?;
+/// camera.watch_level(async || Ok::<_, std::io::Error>(Level::Normal));
+/// camera.watch_health(async || Ok::<_, std::io::Error>(serde_json::json!({"gpu": 0.4})));
+/// camera.enqueue(Amount::new(1, 40_000)).begin().done();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Source {
     pub(super) session: Arc<LiveSession>,
