@@ -365,3 +365,15 @@ async fn a_provider_whose_error_panics_is_asked_again() {
     let failures = tacho.registry().snapshot().counter("tachograph_provider_health_failures", &[]);
     assert_eq!(failures, Some(2));
 }
+
+#[test]
+fn all_of_it_goes_from_thread_to_thread() {
+    fn goes<T: Send + Sync + std::fmt::Debug>() {}
+    goes::<Tachograph>();
+    goes::<tachograph::Builder>();
+    goes::<tachograph::session::SessionBuilder>();
+    goes::<tachograph::session::Session>();
+    goes::<tachograph::session::Source>();
+    goes::<Queued>();
+    goes::<tachograph::session::Working>();
+}

@@ -264,7 +264,7 @@ impl fmt::Display for RegisterError {
             Self::InvalidScale => "a histogram's scale is from 0 to 6; other kinds take none",
             Self::TooManySeries => "the label type knows more label sets than the family may have series",
             Self::NoRoom => "the process has no room for more series; drop registries that are not used",
-            Self::Conflict => "this name is registered already with another description",
+            Self::Conflict => "this name is registered already with another description; use that, or another name",
         })
     }
 }

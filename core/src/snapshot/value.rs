@@ -52,9 +52,9 @@ impl From<GaugeSnapshot> for f64 {
 }
 
 impl GaugeSnapshot {
-    /// `at` in Unix milliseconds.
-    pub fn new(figure: f64, at: u64) -> Self {
-        Self { figure: figure.into(), at }
+    /// Read at `wall_ms`, in Unix milliseconds.
+    pub fn new(figure: f64, wall_ms: u64) -> Self {
+        Self { figure: figure.into(), at: wall_ms }
     }
 
     /// The figure.

@@ -328,7 +328,7 @@ impl LiveSession {
     }
 
     fn tick_tally(&self) -> TickTally {
-        let conflated = self.with_observer(|observer| observer.ticks_conflated());
+        let conflated = self.with_observer(Observer::ticks_conflated);
         let ticks = self.ticks.lock();
         TickTally {
             sent: ticks.told.saturating_sub(conflated),
