@@ -154,6 +154,7 @@ impl ServerMetrics {
     }
 
     /// Counts something that a client sent and was refused.
+    #[cfg_attr(not(feature = "live"), expect(dead_code, reason = "the protocol is not spoken"))]
     pub(crate) fn count_error(&self, code: ErrorCode) {
         if let Ok(errors) = self.protocol_errors.with(&[("code", code.as_str())]) {
             errors.inc();
