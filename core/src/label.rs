@@ -206,6 +206,12 @@ impl<V: Values + ?Sized> Values for &V {
 }
 
 /// A type whose values are values of one label; [`labels!`](crate::labels) makes one of an enum.
+///
+/// ```
+/// use tachograph_core::label::LabelValue;
+///
+/// assert_eq!((true.as_label(), true.index(), <bool as LabelValue>::VALUES.len()), ("true", 1, 2));
+/// ```
 pub trait LabelValue {
     /// All values in the order of [`index`](Self::index), if they are known; else none.
     const VALUES: &'static [&'static str];
@@ -255,6 +261,16 @@ impl LabelValue for bool {
 
 /// A type that names the labels of a family and has a value for each; [`labels!`](crate::labels) makes
 /// one of a struct.
+///
+/// ```
+/// use tachograph_core::label::LabelSet;
+///
+/// tachograph_core::labels! {
+///     pub struct Cache { pub hit: bool, pub warm: bool }
+/// }
+/// assert_eq!((Cache::NAMES, Cache::CARDINALITY), (["hit", "warm"].as_slice(), 4));
+/// assert_eq!(Cache { hit: true, warm: false }.index(), 2);
+/// ```
 pub trait LabelSet {
     /// The labels, in order.
     const NAMES: &'static [&'static str];

@@ -17,6 +17,18 @@
 //! # }
 //! ```
 //!
+//! | for | look at |
+//! | --- | --- |
+//! | counters, gauges and histograms, and their labels | [`registry`], [`instrument`], [`label`] |
+//! | calls, streams, conversations: their queues, work and receipts | [`session`] |
+//! | what other crates count, spans, requests, the process | [`bridge`] |
+//! | an OpenTelemetry collector | `export` |
+//! | audio by the live-listener protocol | `listener`, `provider` |
+//! | what a registry held at one moment, and how it is scraped | [`snapshot`], [`exposition`] |
+//! | the messages and the stream, to read them | [`wire`] |
+//!
+//! All that an application needs of `tachograph_core` is found here too.
+//!
 //! | feature | what it brings |
 //! | --- | --- |
 //! | `ui` (default) | the page, within the program |
@@ -30,10 +42,12 @@
 //! | `cli` | the `tachograph` command |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod app;
 pub mod bridge;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 mod clock;
 mod error;
@@ -61,4 +75,4 @@ pub use http::router;
 pub use hub::HistoryLimits;
 pub use serve::serve;
 pub use tachograph::{Builder, Tachograph};
-pub use tachograph_core::{instrument, labels, registry, snapshot, wire};
+pub use tachograph_core::{exposition, instrument, label, labels, registry, snapshot, time, wire};

@@ -11,7 +11,17 @@ use tachograph_core::wire::ErrorCode;
 use crate::clock::unix_millis;
 
 /// The handles, bound once.
+///
+/// ```
+/// use tachograph::Tachograph;
+///
+/// let tacho = Tachograph::new()?;
+/// let metrics = tacho.metrics();
+/// assert_eq!((metrics.viewers.value(), metrics.defaults.active_sessions.value()), (0.0, 0.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ServerMetrics {
     /// Those that every server of live sessions keeps.
     pub defaults: DefaultMetrics,
@@ -31,6 +41,8 @@ pub struct ServerMetrics {
     pub provider_restarts: Counter,
     /// Health questions that a provider did not answer.
     pub provider_health_failures: Counter,
+    /// What sessions' observers panicked at.
+    pub observer_failures: Counter,
     /// Figures sent without a degrade level.
     pub degrade_status_unavailable: Counter,
     /// Viewers connected: pages, scripts and others.
@@ -77,7 +89,7 @@ impl ServerMetrics {
     ///
     /// # Errors
     /// One of the names is taken by another description.
-    pub fn register(registry: &Registry) -> Result<Self, RegisterError> {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, RegisterError> {
         let counter = |name, help| {
             let family = registry.counter(&Descriptor::new(name, help))?;
             family.bind(&[]).map_err(|_| RegisterError::Conflict)
@@ -94,6 +106,7 @@ impl ServerMetrics {
             clients_cut_off: counter("tachograph_clients_cut_off", "Clients cut off because they did not read")?,
             provider_restarts: counter("tachograph_provider_restarts", "Providers made anew")?,
             provider_health_failures: counter("tachograph_provider_health_failures", "Health questions not answered")?,
+            observer_failures: counter("tachograph_observer_failures", "Panics of sessions' observers")?,
             degrade_status_unavailable: counter(
                 "tachograph_degrade_status_unavailable",
                 "Figures sent without a degrade level",
@@ -141,7 +154,8 @@ impl ServerMetrics {
     }
 
     /// Counts something that a client sent and was refused.
-    pub fn count_error(&self, code: ErrorCode) {
+    #[cfg_attr(not(feature = "live"), expect(dead_code, reason = "the protocol is not spoken"))]
+    pub(crate) fn count_error(&self, code: ErrorCode) {
         if let Ok(errors) = self.protocol_errors.with(&[("code", code.as_str())]) {
             errors.inc();
         }

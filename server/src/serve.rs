@@ -20,6 +20,21 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
 ///
 /// # Errors
 /// The listener failed.
+///
+/// ```
+/// use tachograph::Tachograph;
+/// use tokio::net::TcpListener;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tacho = Tachograph::new()?;
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let serving = tokio::spawn(tachograph::serve(listener, tacho.clone()));
+/// tacho.shutdown().cancel();
+/// serving.await??;
+/// # Ok(())
+/// # }
+/// ```
 pub async fn serve(listener: TcpListener, tacho: Tachograph) -> io::Result<()> {
     let app = &tacho.0;
     // A frame a second is small: it must not wait for more.

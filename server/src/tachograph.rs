@@ -121,8 +121,9 @@ impl Builder {
         self
     }
 
-    /// Called at each tick with its number, before anything is collected: a place to set gauges. It must not
-    /// take long, as the tick waits for it. A panic in it costs that frame, nothing else.
+    /// Called at each tick with its number, before anything is collected: a place to set gauges. It must neither
+    /// take long, as the tick waits for it, nor open a session or make a router, which wait for the first tick. A
+    /// panic in it costs that frame, nothing else.
     pub fn on_tick(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Self {
         self.options.tick_hooks.push(Box::new(hook));
         self

@@ -69,13 +69,25 @@ async fn below_a_path_without_a_slash_the_page_is_looked_at_where_it_finds_its_f
     }
     assert_eq!(
         (status, head.headers()[header::LOCATION].to_str().unwrap()),
-        (StatusCode::TEMPORARY_REDIRECT, "tacho/index.html")
+        (StatusCode::TEMPORARY_REDIRECT, "./tacho/index.html")
     );
     let (status, page, _) = ask(&router, "/deep/tacho/index.html").await;
     assert!(status.is_success() && page.contains("<html"), "{page}");
     let start = page.find("href=\"./").unwrap_or_else(|| panic!("{page}")) + "href=\"./".len();
     let file = page[start..].split('"').next().unwrap();
     assert!(ask(&router, &format!("/deep/tacho/{file}")).await.0.is_success(), "{file}");
+}
+
+/// What stands in the path may be a client's, and look like an address elsewhere.
+#[cfg(feature = "ui")]
+#[tokio::test]
+async fn nobody_is_sent_elsewhere_by_what_stands_in_the_path() {
+    let tacho = Tachograph::new().unwrap();
+    let router: Router = Router::new().nest("/{shop}", tachograph::router(&tacho));
+    let (status, _, head) = ask(&router, "/https:elsewhere.example").await;
+    if status != StatusCode::SERVICE_UNAVAILABLE {
+        assert_eq!(head.headers()[header::LOCATION].to_str().unwrap(), "./https:elsewhere.example/index.html");
+    }
 }
 
 #[tokio::test]

@@ -7,8 +7,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::json;
 use tachograph::Tachograph;
-use tachograph::session::{Amount, Degrade, Level, Observer, OpenError, ProviderPhase, Queued, SourceConfig, Voice};
-use tachograph::wire::{Metrics, ProviderState, Receipt, ServerMessage, SourceReceipt, Tally};
+use tachograph::exposition::{Format, Page};
+use tachograph::session::{
+    Amount, Degrade, Level, Observer, OpenError, ProviderPhase, Queued, SourceConfig, Voice, Work,
+};
+use tachograph::wire::{ErrorCode, Metrics, ProviderState, Receipt, ServerMessage, SourceReceipt, Tally};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -252,4 +255,125 @@ async fn a_session_that_is_let_go_of_is_ended_and_told() {
     assert_eq!(mic.level(), Level::Normal);
     let dropped = tacho.registry().snapshot().counter("audio_frames_dropped", &[("source", "mic")]);
     assert_eq!((dropped, tacho.registry().snapshot().gauge("active_sessions", &[])), (Some(1), Some(0.0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_on_an_amount_of_nothing_is_waited_for() {
+    let tacho = Tachograph::new().unwrap();
+    let session = tacho.session("call").open().unwrap();
+    let working = session.source("prompts", SourceConfig::default()).unwrap().enqueue(Amount::default()).begin();
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(2)).await;
+        working.done();
+    });
+    let receipt = session.drain(Duration::from_secs(8)).await;
+    assert_eq!((receipt.duration_seconds, only(&receipt).chunks_processed), (2.0, 1));
+}
+
+#[tokio::test]
+async fn work_that_is_done_after_the_end_is_no_example() {
+    let tacho = Tachograph::new().unwrap();
+    for (session_id, is_late) in [("in-time", false), ("too-late", true)] {
+        let session = tacho.session(session_id).open().unwrap();
+        let mic = session.source("mic", bounded(4)).unwrap();
+        let working = mic.enqueue(media(20)).begin();
+        if is_late {
+            session.end();
+            let took = Duration::from_secs(60);
+            mic.exemplify(&Work { inference: took, processing: took, voice: None });
+        }
+        working.done();
+    }
+    let mut page = Page::new(tacho.registry(), Format::OpenMetrics, 0).with_exemplars(&tacho.metrics().exemplars);
+    let mut text = Vec::new();
+    while page.write(&mut text, 16 * 1024) {}
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("in-time") && !text.contains("too-late"), "{text}");
+}
+
+/// Fails at all that it is told or asked.
+struct Panicking;
+
+impl Observer for Panicking {
+    fn tell(&self, _: ServerMessage) {
+        panic!("on purpose");
+    }
+
+    fn ticks_conflated(&self) -> u64 {
+        panic!("on purpose");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_harms_nothing_but_what_it_was_told() {
+    let tacho = Tachograph::new().unwrap();
+    let session = tacho.session("call").observer(Arc::new(Panicking)).open().unwrap();
+    let mic = session.source("mic", bounded(1)).unwrap();
+    let working = mic.enqueue(media(20)).begin();
+    session.tell_fault(ErrorCode::ProviderFailed, "a fault");
+    two_ticks().await;
+    working.done();
+    let receipt = session.end();
+    assert_eq!((only(&receipt).frames.processed, receipt.ticks_sent, receipt.ticks_missed), (1, 2, 0));
+    let counted = |name| tacho.registry().snapshot().counter(name, &[]).unwrap();
+    assert_eq!((counted("tachograph_collector_restarts"), counted("tachograph_metrics_loop_restarts")), (0, 0));
+    assert!(counted("tachograph_observer_failures") > 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_asked_otherwise_is_asked_no_more_as_before() {
+    let (tacho, asked) = (Tachograph::new().unwrap(), Arc::new(Mutex::new(Vec::new())));
+    let session = tacho.session("call").open().unwrap();
+    let mic = session.source("mic", SourceConfig { degrade: Degrade::Told, ..bounded(1) }).unwrap();
+    for question in 0..3 {
+        let asked = Arc::clone(&asked);
+        mic.watch_health(move || {
+            asked.lock().push(question);
+            answer(0, json!({}))
+        });
+    }
+    let levels = Arc::clone(&asked);
+    mic.watch_level(move || {
+        levels.lock().push(7);
+        answer(0, Level::Warning)
+    });
+    two_ticks().await;
+    asked.lock().sort_unstable();
+    assert_eq!(*asked.lock(), [2, 2, 7, 7]);
+    session.end();
+    mic.watch_health(|| answer(0, json!({})));
+    two_ticks().await;
+    assert_eq!(asked.lock().len(), 4, "nor after the end");
+}
+
+/// An error that cannot say what it is.
+struct Unspeakable;
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("on purpose");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_whose_error_panics_is_asked_again() {
+    let tacho = Tachograph::new().unwrap();
+    let session = tacho.session("call").open().unwrap();
+    let mic = session.source("mic", bounded(1)).unwrap();
+    mic.watch_health(|| async { Err(Unspeakable) });
+    two_ticks().await;
+    let failures = tacho.registry().snapshot().counter("tachograph_provider_health_failures", &[]);
+    assert_eq!(failures, Some(2));
+}
+
+#[test]
+fn all_of_it_goes_from_thread_to_thread() {
+    fn goes<T: Send + Sync + std::fmt::Debug>() {}
+    goes::<Tachograph>();
+    goes::<tachograph::Builder>();
+    goes::<tachograph::session::SessionBuilder>();
+    goes::<tachograph::session::Session>();
+    goes::<tachograph::session::Source>();
+    goes::<Queued>();
+    goes::<tachograph::session::Working>();
 }

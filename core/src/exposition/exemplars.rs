@@ -90,7 +90,7 @@ impl Exemplars {
         Self { held: Arc::default(), series_limit }
     }
 
-    /// Keeps for its bucket that a value of the series with these labels came from this session; `at` is now in
+    /// Keeps for its bucket that a value of the series with these labels came from this session; `wall_ms` is now in
     /// Unix milliseconds.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Exemplars {
         labels: &[(&str, &str)],
         value: f64,
         session_id: &str,
-        at: u64,
+        wall_ms: u64,
     ) -> Result<(), ExemplarError> {
         let descriptor = family.descriptor();
         let labels = family.label_values(labels).map_err(ExemplarError::Label)?;
@@ -117,7 +117,7 @@ impl Exemplars {
             return Err(ExemplarError::Character);
         }
         let bound = bound_of(value, descriptor.bucket_bounds());
-        let exemplar = Exemplar { bound, value, session_id: session_id.into(), at };
+        let exemplar = Exemplar { bound, value, session_id: session_id.into(), at: wall_ms };
         self.held.lock().keep(descriptor.name(), labels, exemplar, self.series_limit)
     }
 
@@ -162,6 +162,16 @@ fn replace(buckets: &mut Vec<Exemplar>, newest: Exemplar) {
 }
 
 /// Why an exemplar was left out.
+///
+/// ```
+/// use tachograph_core::exposition::{ExemplarError, Exemplars};
+/// use tachograph_core::registry::{Descriptor, Registry};
+///
+/// let times = Registry::new().histogram(&Descriptor::new("time_ms", "Time"))?;
+/// let left_out = Exemplars::new().record(&times, &[], f64::NAN, "call-7", 0).unwrap_err();
+/// assert_eq!(left_out, ExemplarError::NotFinite);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExemplarError {

@@ -8,6 +8,12 @@ use super::text::{FamilyText, Text};
 use crate::registry::{Kind, Registry, Walk, Walked};
 
 /// How a registry is written for those who scrape it.
+///
+/// ```
+/// use tachograph_core::exposition::Format;
+///
+/// assert!(Format::OpenMetrics.media_type().starts_with("application/openmetrics-text"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
@@ -95,10 +101,10 @@ fn end(family: &mut Option<Family>, out: &mut Vec<u8>) {
 }
 
 impl Page {
-    /// A page of what is registered now; `at` is now in Unix milliseconds.
-    pub fn new(registry: &Registry, format: Format, at: u64) -> Self {
+    /// A page of what is registered now; `wall_ms` is now in Unix milliseconds.
+    pub fn new(registry: &Registry, format: Format, wall_ms: u64) -> Self {
         Self {
-            walk: registry.walk(at),
+            walk: registry.walk(wall_ms),
             format,
             names: Names::default(),
             exemplars: None,

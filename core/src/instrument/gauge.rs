@@ -117,6 +117,20 @@ fn figure(held: u64) -> Option<f64> {
 }
 
 /// One holder's part of a [`Gauge`]; it counts until it is dropped.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+///
+/// let registry = Registry::new();
+/// let waiting = registry.gauge(&Descriptor::new("waiting", "Frames that wait"))?.bind(&[])?;
+/// let (one, other) = (waiting.part(), waiting.part());
+/// one.set(3.0);
+/// other.set(4.0);
+/// assert_eq!(waiting.value(), 7.0);
+/// drop(other);
+/// assert_eq!(waiting.value(), 3.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct GaugePart {
     gauge: Gauge,
     series: Place,

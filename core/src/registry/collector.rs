@@ -38,10 +38,10 @@ impl Collector {
         Self { registry: registry.clone(), families: Vec::new(), reading: Reading::default(), snapshot }
     }
 
-    /// Everything now; `at` is now in Unix milliseconds.
-    pub fn collect(&mut self, at: u64) -> &RegistrySnapshot {
+    /// Everything now; `wall_ms` is now in Unix milliseconds.
+    pub fn collect(&mut self, wall_ms: u64) -> &RegistrySnapshot {
         self.list_families();
-        self.reading.restart(at);
+        self.reading.restart(wall_ms);
         let storage = &self.registry.storage;
         storage.parts_into(&mut self.reading.parts);
         for ((family, places), snapshot) in self.families.iter_mut().zip(&mut self.snapshot.families) {
@@ -49,7 +49,7 @@ impl Collector {
         }
         let series = self.snapshot.families.iter().map(|family| family.series.len() as u64).sum();
         let snapshot = &mut self.snapshot;
-        (snapshot.at, snapshot.series) = (at, series);
+        (snapshot.at, snapshot.series) = (wall_ms, series);
         (snapshot.refused_values, snapshot.overflowed_series) = (storage.refused(), storage.overflowed());
         snapshot.bytes_held = storage.bytes() + self.reading.bytes;
         snapshot.threads_sharing = threads_sharing();
@@ -57,9 +57,9 @@ impl Collector {
     }
 
     /// The same, and how long it took, by a monotonic clock.
-    pub fn collect_timed(&mut self, at: u64, now: impl Fn() -> Moment) -> &RegistrySnapshot {
+    pub fn collect_timed(&mut self, wall_ms: u64, now: impl Fn() -> Moment) -> &RegistrySnapshot {
         let begun = now();
-        self.collect(at);
+        self.collect(wall_ms);
         self.snapshot.snapshot_seconds = now().since(begun).as_secs_f64();
         &self.snapshot
     }

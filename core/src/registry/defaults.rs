@@ -20,6 +20,7 @@ const PROCESSING_BOUNDS_MS: [f64; 7] = [100.0, 250.0, 500.0, 1000.0, 2000.0, 500
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DefaultMetrics {
     /// `ws_connections_total`: connections accepted on the live-listener endpoint.
     pub connections: Counter,
@@ -42,7 +43,19 @@ pub struct DefaultMetrics {
 }
 
 /// The default metrics of one source, bound.
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+///
+/// let registry = Registry::new();
+/// let mic = DefaultMetrics::register(&registry)?.source("mic")?;
+/// mic.queue_depth.set(3.0);
+/// mic.chunks_processed.inc();
+/// assert_eq!(registry.snapshot().gauge("queue_depth", &[("source", "mic")]), Some(3.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SourceInstruments {
     /// `audio_bytes_received`.
     pub bytes_received: Counter,

@@ -8,6 +8,15 @@ use crate::instrument::SCALE;
 use crate::label::LABELS_MAX;
 
 /// What a family counts in.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Kind, Registry};
+///
+/// let registry = Registry::new();
+/// registry.gauge(&Descriptor::new("viewers", "Pages connected"))?.bind(&[])?;
+/// assert_eq!(registry.snapshot().families[0].kind, Kind::Gauge);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -21,6 +30,19 @@ pub enum Kind {
 
 /// How the figures of several holders, processes or machines become one. Counters and histograms
 /// always add up.
+///
+/// ```
+/// use tachograph_core::registry::{Aggregation, Descriptor, Registry};
+///
+/// let registry = Registry::new();
+/// let lag = Descriptor::new("lag_seconds", "How late the newest tick was").unit("s").aggregation(Aggregation::Max);
+/// let lag = registry.gauge(&lag)?.bind(&[])?;
+/// let (one, other) = (lag.part(), lag.part());
+/// one.set(0.2);
+/// other.set(0.5);
+/// assert_eq!(lag.value(), 0.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Aggregation {
@@ -195,6 +217,16 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Why a family was not registered.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, RegisterError, Registry};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("requests", "Requests served"))?;
+/// let taken = registry.gauge(&Descriptor::new("requests", "Requests served")).unwrap_err();
+/// assert_eq!(taken, RegisterError::Conflict);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -232,7 +264,7 @@ impl fmt::Display for RegisterError {
             Self::InvalidScale => "a histogram's scale is from 0 to 6; other kinds take none",
             Self::TooManySeries => "the label type knows more label sets than the family may have series",
             Self::NoRoom => "the process has no room for more series; drop registries that are not used",
-            Self::Conflict => "this name is registered already with another description",
+            Self::Conflict => "this name is registered already with another description; use that, or another name",
         })
     }
 }

@@ -28,6 +28,17 @@ pub type GaugeFamily = Family<Gauge>;
 pub type HistogramFamily = Family<Histogram>;
 
 /// The series of one name, found by their labels. Clones share the same series.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+///
+/// let registry = Registry::new();
+/// let frames = registry.counter(&Descriptor::new("frames", "Frames received").label("source"))?;
+/// frames.with(&[("source", "mic")])?.inc();
+/// frames.clone().bind(&[("source", "mic")])?.add(2);
+/// assert_eq!(registry.snapshot().counter("frames", &[("source", "mic")]), Some(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Family<I> {
     shared: Arc<Shared>,
     instrument: PhantomData<fn() -> I>,
@@ -343,6 +354,20 @@ impl<I> fmt::Debug for Family<I> {
 }
 
 /// The series of one name, found by a type that holds their labels; see [`labels!`](crate::labels).
+///
+/// ```
+/// use tachograph_core::instrument::Counter;
+/// use tachograph_core::registry::{Descriptor, Registry, TypedFamily};
+///
+/// tachograph_core::labels! {
+///     pub struct Cache { pub hit: bool }
+/// }
+/// let registry = Registry::new();
+/// let reads: TypedFamily<Counter, Cache> = registry.counter_of(&Descriptor::new("reads", "Reads"))?;
+/// reads.at(&Cache { hit: true }).inc();
+/// assert_eq!(registry.snapshot().counter("reads", &[("hit", "true")]), Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TypedFamily<I, L> {
     family: Family<I>,
     /// By number, if all label sets are known.
@@ -398,6 +423,15 @@ impl<I, L> fmt::Debug for TypedFamily<I, L> {
 }
 
 /// Why no series was bound.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, LabelError, Registry};
+///
+/// let frames = Registry::new().counter(&Descriptor::new("frames", "Frames").label("source"))?;
+/// assert_eq!(frames.bind(&[]).unwrap_err(), LabelError::Missing);
+/// assert_eq!(frames.bind(&[("source", "mic"), ("room", "7")]).unwrap_err(), LabelError::Unknown);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LabelError {

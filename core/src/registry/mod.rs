@@ -133,9 +133,9 @@ impl Registry {
         Collector::new(self)
     }
 
-    /// Reads one series after another, without a snapshot of all; `at` is now in Unix milliseconds.
-    pub fn walk(&self, at: u64) -> Walk {
-        Walk::new(self, at)
+    /// Reads one series after another, without a snapshot of all; `wall_ms` is now in Unix milliseconds.
+    pub fn walk(&self, wall_ms: u64) -> Walk {
+        Walk::new(self, wall_ms)
     }
 
     /// Values refused because they were not finite.

@@ -44,6 +44,18 @@ struct Current {
 }
 
 /// A series of a [`Walk`].
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Kind, Registry};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders taken"))?.bind(&[])?.add(3);
+/// let mut walk = registry.walk(1_767_225_600_000);
+/// let walked = walk.next().ok_or("nothing is registered")?;
+/// assert_eq!((walked.kind, walked.descriptor.name(), walked.is_first), (Kind::Counter, "orders", true));
+/// assert_eq!(walked.value.counter(), Some(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Walked<'a> {

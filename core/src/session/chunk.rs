@@ -10,6 +10,13 @@ use crate::time::Moment;
 use crate::wire::PCM_BYTES_PER_SECOND;
 
 /// Audio in the provider's hands, in order.
+///
+/// ```
+/// use tachograph_core::session::Chunk;
+///
+/// let empty = Chunk::default();
+/// assert!(empty.duration().is_zero() && empty.pieces().is_empty());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Chunk {
     pieces: Vec<Bytes>,
@@ -58,6 +65,14 @@ pub(super) fn piece_of(audio: &Bytes) -> Amount {
 }
 
 /// What a provider found and how long it took.
+///
+/// ```
+/// use core::time::Duration;
+/// use tachograph_core::session::ChunkResult;
+///
+/// let result = ChunkResult { inference: Duration::from_millis(80), voice: None };
+/// assert_eq!(result.inference.as_millis(), 80);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChunkResult {
     /// Time inside the provider.

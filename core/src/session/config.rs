@@ -26,6 +26,14 @@ pub struct SourceConfig {
 }
 
 /// Where a source's degrade level comes from.
+///
+/// ```
+/// use tachograph_core::session::{Degrade, SourceConfig};
+///
+/// let speech = SourceConfig { degrade: Degrade::Ladder { fallback: false }, ..SourceConfig::default() };
+/// assert_eq!(SourceConfig::default().degrade, Degrade::None);
+/// # assert_ne!(speech.degrade, Degrade::None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Degrade {
@@ -43,6 +51,14 @@ pub enum Degrade {
 }
 
 /// The bounds and choices of a session whose sources send PCM.
+///
+/// ```
+/// use core::time::Duration;
+/// use tachograph_core::session::AudioConfig;
+///
+/// let short = AudioConfig { chunk: Duration::from_millis(500), ..AudioConfig::default() };
+/// assert_eq!((short.sources_max, short.queue_bytes_max), (2, 64_000));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioConfig {
     /// Sources a session may have.

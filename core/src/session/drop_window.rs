@@ -23,12 +23,13 @@ impl Default for DropWindow {
 impl DropWindow {
     pub(super) fn add(&mut self, count: u64, now: Moment) {
         self.advance(now);
-        self.counts[self.newest as usize % SLOTS] += count;
+        let slot = &mut self.counts[self.newest as usize % SLOTS];
+        *slot = slot.saturating_add(count);
     }
 
     pub(super) fn total(&mut self, now: Moment) -> u64 {
         self.advance(now);
-        self.counts.iter().sum()
+        self.counts.iter().fold(0, |total, count| total.saturating_add(*count))
     }
 
     /// Empties the slots between the newest and the present one.

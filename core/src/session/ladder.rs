@@ -14,6 +14,13 @@ const AVERAGE_SPAN: Duration = Duration::from_secs(10);
 const SAMPLES_MAX: usize = 64;
 
 /// How much a source does without to keep up.
+///
+/// ```
+/// use tachograph_core::session::Level;
+///
+/// assert!(Level::Degrade > Level::Warning);
+/// assert_eq!((Level::Failover.as_str(), Level::Failover.number()), ("FAILOVER", 4));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Level {
@@ -67,6 +74,13 @@ impl Level {
 }
 
 /// What a step of the ladder did.
+///
+/// ```
+/// use tachograph_core::session::{Action, Level, Step};
+///
+/// let step = Step { from: Level::Degrade, to: Level::Emergency };
+/// assert_eq!(step.action(), Action::DropChunks);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -89,11 +103,19 @@ pub enum Action {
 }
 
 /// A change of level.
+///
+/// ```
+/// use tachograph_core::session::{Action, Level, Step};
+///
+/// let (up, down) = ((Level::Normal, Level::Warning), (Level::Warning, Level::Normal));
+/// assert_eq!(Step { from: up.0, to: up.1 }.action(), Action::ExtendChunk);
+/// assert_eq!(Step { from: down.0, to: down.1 }.action(), Action::RestoreChunk);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The level left.
     pub from: Level,
-    /// The level reached: one up or one down.
+    /// The level reached: one up or one down by the ladder, any where levels are told.
     pub to: Level,
 }
 

@@ -75,6 +75,18 @@ pub struct Session {
 }
 
 /// Why a source cannot be opened.
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+/// use tachograph_core::session::{Session, SourceError};
+/// use tachograph_core::wire::{MIC, SYSTEM};
+///
+/// let metrics = DefaultMetrics::register(&Registry::new())?;
+/// let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// session.open_source(MIC, Default::default())?;
+/// assert_eq!(session.open_source(SYSTEM, Default::default()), Err(SourceError::TooMany));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -99,6 +111,17 @@ impl fmt::Display for SourceError {
 impl core::error::Error for SourceError {}
 
 /// What a session's ticks came to, for its receipt.
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+/// use tachograph_core::session::{Session, TickTally};
+///
+/// let metrics = DefaultMetrics::register(&Registry::new())?;
+/// let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// let ticks = TickTally { sent: 59, missed: 1, ..TickTally::default() };
+/// assert_eq!(session.end(Default::default(), ticks, Default::default()).ticks_missed, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TickTally {
     /// Ticks whose metrics were sent.
@@ -215,7 +238,7 @@ impl Session {
         self.sources.get_mut(place)
     }
 
-    /// Whether nothing waits and nothing is in the provider's hands.
+    /// Whether nothing waits, nothing is in the provider's hands, and no chunk is being worked on.
     pub fn is_drained(&self) -> bool {
         self.sources.iter().all(Source::is_drained)
     }
@@ -246,8 +269,8 @@ impl Session {
         }
     }
 
-    /// The degrade level that is in force for the source from now on; None when it cannot be had. Ignored unless
-    /// the source's level is to be told.
+    /// The degrade level that is in force for the source from now on; None when it cannot be had, which is no
+    /// change of level. Ignored unless the source's level is to be told.
     pub fn set_level(&mut self, source: SourceName, level: Option<Level>, now: Moment) {
         let step = self.live(source).and_then(|held| held.set_level(level, now));
         self.statuses.extend(step);

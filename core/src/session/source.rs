@@ -23,6 +23,13 @@ const STALLED_AFTER_MEANS: u32 = 3;
 const TIMELINE_MAX: usize = 1_000;
 
 /// The provider and model that work for a source.
+///
+/// ```
+/// use tachograph_core::session::ProviderInForce;
+///
+/// let in_force = ProviderInForce { provider: "asr".into(), model_id: "small".into(), vad_enabled: true };
+/// assert_ne!(in_force, ProviderInForce::default());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderInForce {
     /// The provider's name.
@@ -35,6 +42,19 @@ pub struct ProviderInForce {
 
 /// How the source's provider is. Whether it works just now is told apart, by
 /// [`Session::work_began`](super::Session::work_began).
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+/// use tachograph_core::session::{ProviderPhase, Session};
+/// use tachograph_core::wire::{MIC, ProviderState};
+///
+/// let metrics = DefaultMetrics::register(&Registry::new())?;
+/// let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// session.open_source(MIC, Default::default())?;
+/// session.set_provider_phase(MIC, ProviderPhase::Restarting);
+/// assert_eq!(session.figures(0, Default::default(), 0.0)[0].provider_state, ProviderState::Restarting);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProviderPhase {
     /// It does what it is asked.
@@ -77,6 +97,8 @@ pub(super) struct Source {
     started: Moment,
     ladder: Option<Ladder>,
     told_level: Option<Level>,
+    /// The newest that was told, also while there is none.
+    last_level: Level,
     timeline: Vec<LadderChange>,
     timeline_cut: u64,
 
@@ -122,6 +144,7 @@ impl Source {
             started: session_started,
             ladder: has_ladder.then(|| Ladder::new(session_started)),
             told_level: None,
+            last_level: Level::Normal,
             timeline: Vec::new(),
             timeline_cut: 0,
             in_force: ProviderInForce::default(),
@@ -166,7 +189,7 @@ impl Source {
 
     fn leave_queue(&mut self, amount: Amount) {
         self.waiting = self.waiting - amount;
-        if self.waiting.frames == 0 {
+        if self.waiting == Amount::default() {
             self.waiting_since = None;
         }
         self.instruments.queue_depth.set(self.waiting.frames as f64);
@@ -203,7 +226,7 @@ impl Source {
     }
 
     pub(super) fn is_drained(&self) -> bool {
-        (self.received - self.processed - self.dropped).frames == 0
+        self.at_work == 0 && self.received - self.processed - self.dropped == Amount::default()
     }
 
     // ---- in the provider's hands
@@ -278,8 +301,9 @@ impl Source {
         if self.config.degrade != Degrade::Told {
             return None;
         }
-        let from = core::mem::replace(&mut self.told_level, level).unwrap_or(Level::Normal);
-        let to = level.filter(|level| *level != from)?;
+        self.told_level = level;
+        let to = level.filter(|level| *level != self.last_level)?;
+        let from = core::mem::replace(&mut self.last_level, to);
         Some(self.tell_step(Step { from, to }, now))
     }
 
@@ -318,7 +342,7 @@ impl Source {
     pub(super) fn tell_drops(&mut self) -> Option<Status> {
         let news = self.dropped - core::mem::replace(&mut self.dropped_at_last_tick, self.dropped);
         self.dropped_in_last_tick = news.frames;
-        (news.frames > 0).then(|| Status {
+        (news != Amount::default()).then(|| Status {
             source: Some(self.name),
             backlog_seconds: Some(self.backlog_seconds()),
             dropped_frames: Some(news.frames),

@@ -25,6 +25,13 @@ pub struct Work {
 }
 
 /// What voice detection found in a chunk.
+///
+/// ```
+/// use tachograph_core::session::Voice;
+///
+/// let mostly_voice = Voice { ratio: 0.8, is_speech: true };
+/// assert!(mostly_voice.ratio > Voice::default().ratio);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Voice {
     /// The share of the chunk that is voice, 0 to 1.

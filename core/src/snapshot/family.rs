@@ -6,7 +6,20 @@ use crate::label::LabelValues;
 use crate::registry::{Descriptor, Kind};
 
 /// A family at one moment.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("frames", "Frames").label("source"))?.bind(&[("source", "mic")])?.add(3);
+/// let snapshot = registry.snapshot();
+/// let frames = snapshot.family("frames").ok_or("no such family")?;
+/// assert_eq!((frames.name(), frames.series.len()), ("frames", 1));
+/// assert!(frames.series(&[("source", "mic")]).is_some_and(|series| series.value.counter() == Some(3)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FamilySnapshot {
     /// What it counts in.
     pub kind: Kind,
@@ -17,7 +30,19 @@ pub struct FamilySnapshot {
 }
 
 /// A series at one moment.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+///
+/// let registry = Registry::new();
+/// registry.gauge(&Descriptor::new("level", "Level").label("source"))?.bind(&[("source", "mic")])?.set(0.5);
+/// let series = &registry.snapshot().families[0].series[0];
+/// assert!(series.labels.iter().eq(["mic"]));
+/// assert_eq!(series.value.gauge(), Some(0.5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SeriesSnapshot {
     /// In the order of the descriptor's labels.
     pub labels: LabelValues,

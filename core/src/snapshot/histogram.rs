@@ -12,6 +12,19 @@ use crate::sync::{AtomicU64, Ordering};
 /// Bucket `i` of the positive values holds what is above 2^(i / 2^scale) and at most
 /// 2^((i + 1) / 2^scale); the negative ones are its mirror image. Merging, taking the difference and
 /// making the scale coarser are exact.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+///
+/// let registry = Registry::new();
+/// let times = registry.histogram(&Descriptor::new("time_ms", "Time").unit("ms").bounds(&[50.0]))?.bind(&[])?;
+/// [10.0, 20.0, 90.0].into_iter().for_each(|time| times.record(time));
+/// let snapshot = registry.snapshot();
+/// let times = snapshot.histogram("time_ms", &[]).ok_or("no such series")?;
+/// assert_eq!((times.count(), times.sum(), times.buckets()), (3, 120.0, [2, 1].as_slice()));
+/// assert!((times.quantile(0.5) - 20.0).abs() < 0.2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HistogramSnapshot {
     /// Buckets an octave: 2^scale.

@@ -23,6 +23,20 @@ pub use registry::RegistrySnapshot;
 pub use value::{GaugeSnapshot, Value};
 
 /// Why two snapshots do not go together.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::snapshot::MergeError;
+///
+/// let registry = Registry::new();
+/// let orders = registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?;
+/// let earlier = registry.snapshot();
+/// orders.inc();
+/// let later = registry.snapshot();
+/// assert_eq!(later.since(&earlier)?.counter("orders", &[]), Some(1));
+/// assert_eq!(earlier.since(&later), Err(MergeError::WentBack));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MergeError {

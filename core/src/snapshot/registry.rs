@@ -5,6 +5,19 @@ use serde::Serialize;
 use super::{FamilySnapshot, HistogramSnapshot, MergeError, SeriesSnapshot, Value};
 
 /// A registry at one moment, or several merged.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+///
+/// let (one, other) = (Registry::new(), Registry::new());
+/// for (registry, orders) in [(&one, 3), (&other, 4)] {
+///     registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(orders);
+/// }
+/// let mut all = one.snapshot();
+/// all.merge(&other.snapshot())?;
+/// assert_eq!(all.counter("orders", &[]), Some(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RegistrySnapshot {
     /// When it was taken, in Unix milliseconds; 0 if nobody said.

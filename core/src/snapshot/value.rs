@@ -6,6 +6,12 @@ use super::{ExactSum, HistogramSnapshot, MergeError};
 use crate::registry::{Aggregation, Kind};
 
 /// What a series recorded.
+///
+/// ```
+/// use tachograph_core::snapshot::Value;
+///
+/// assert_eq!((Value::Counter(3).counter(), Value::Counter(3).gauge()), (Some(3), None));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
@@ -18,6 +24,13 @@ pub enum Value {
 }
 
 /// A gauge's figure, and when it was read.
+///
+/// ```
+/// use tachograph_core::snapshot::{GaugeSnapshot, Value};
+///
+/// let gauge = GaugeSnapshot::new(0.5, 1_767_225_600_000);
+/// assert_eq!((gauge.value(), Value::Gauge(gauge.clone()).gauge()), (0.5, Some(0.5)));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "f64", into = "f64")]
 pub struct GaugeSnapshot {
@@ -39,9 +52,9 @@ impl From<GaugeSnapshot> for f64 {
 }
 
 impl GaugeSnapshot {
-    /// `at` in Unix milliseconds.
-    pub fn new(figure: f64, at: u64) -> Self {
-        Self { figure: figure.into(), at }
+    /// Read at `wall_ms`, in Unix milliseconds.
+    pub fn new(figure: f64, wall_ms: u64) -> Self {
+        Self { figure: figure.into(), at: wall_ms }
     }
 
     /// The figure.

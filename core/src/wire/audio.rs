@@ -58,6 +58,14 @@ impl AudioHeader {
 }
 
 /// The header for audio of `source`, if that source has a byte.
+///
+/// ```
+/// use tachograph_core::wire::{AudioHeader, MIC, encode_audio_header};
+///
+/// let header = encode_audio_header(MIC).ok_or("only system and mic have a byte")?;
+/// assert_eq!(AudioHeader::decode(&header)?, AudioHeader { source: MIC, length: header.len() });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn encode_audio_header(source: SourceName) -> Option<[u8; LENGTH]> {
     let byte = [SYSTEM, MIC].iter().position(|known| *known == source)?;
     Some([MAGIC[0], MAGIC[1], VERSION, byte as u8])
@@ -67,6 +75,13 @@ pub fn encode_audio_header(source: SourceName) -> Option<[u8; LENGTH]> {
 ///
 /// # Errors
 /// `invalid_audio`.
+///
+/// ```
+/// use tachograph_core::wire::{ErrorCode, check_pcm};
+///
+/// assert!(check_pcm(&[0; 320]).is_ok());
+/// assert!(check_pcm(&[0; 3]).is_err_and(|error| error.code == ErrorCode::InvalidAudio));
+/// ```
 pub fn check_pcm(pcm: &[u8]) -> Result<(), DecodeError> {
     match pcm.len() {
         0 => Err(invalid("the frame holds no audio")),

@@ -22,6 +22,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A text message from a client, checked.
+///
+/// ```
+/// use tachograph_core::wire::{ClientMessage, decode_client_message};
+///
+/// let message = decode_client_message(r#"{"type": "stop", "session_id": "call-7"}"#, 64_000)?;
+/// assert_eq!(message, ClientMessage::Stop { session_id: "call-7".into() });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientMessage {
     /// Begins the session.
@@ -41,6 +49,13 @@ pub enum ClientMessage {
 }
 
 /// What a client says of itself and its session.
+///
+/// ```
+/// use tachograph_core::wire::Start;
+///
+/// let start = Start { session_id: "call-7".into(), ..Start::default() };
+/// assert!(start.encode().contains("\"call-7\""));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Start {
     /// 1 to 256 characters; data, never a name of anything.

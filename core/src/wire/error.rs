@@ -4,6 +4,13 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What was wrong with what a client sent, or why the server ends a session.
+///
+/// ```
+/// use tachograph_core::wire::ErrorCode;
+///
+/// assert_eq!((ErrorCode::AtCapacity.as_str(), ErrorCode::AtCapacity.close_code()), ("at_capacity", 1013));
+/// assert!(!ErrorCode::InvalidAudio.is_fatal());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
@@ -87,6 +94,14 @@ impl fmt::Display for ErrorCode {
 }
 
 /// Why a message was not understood, in words for whoever sent it.
+///
+/// ```
+/// use tachograph_core::wire::{ErrorCode, decode_client_message};
+///
+/// let error = decode_client_message("{", 64_000).unwrap_err();
+/// assert_eq!(error.code, ErrorCode::InvalidJson);
+/// assert!(error.to_string().starts_with("invalid_json: "));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
     /// The kind of fault.

@@ -9,6 +9,14 @@ use super::SourceName;
 use crate::session::Level;
 
 /// What the client's own audio path does.
+///
+/// ```
+/// use tachograph_core::wire::ClientFeatures;
+///
+/// let features = ClientFeatures { client_vad_enabled: true, ..ClientFeatures::default() };
+/// assert!(!features.clock_drift_compensation_enabled);
+/// # assert!(features.client_vad_enabled);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClientFeatures {
@@ -23,6 +31,13 @@ pub struct ClientFeatures {
 }
 
 /// What a source's provider is doing.
+///
+/// ```
+/// use tachograph_core::wire::ProviderState;
+///
+/// assert_eq!(serde_json::to_string(&ProviderState::Stalled)?, "\"stalled\"");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderState {
@@ -44,6 +59,20 @@ pub enum ProviderState {
 /// Frames are pieces of at most 100 ms, as queued. No figure is ever NaN or infinite; one without
 /// data is 0. At every moment, in bytes:
 /// `received = processed + dropped + queue_bytes + in_provider`.
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+/// use tachograph_core::session::{Amount, Session};
+/// use tachograph_core::wire::MIC;
+///
+/// let metrics = DefaultMetrics::register(&Registry::new())?;
+/// let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// session.open_source(MIC, Default::default())?;
+/// session.enqueued(MIC, Amount::new(2, 6_400), Amount::default(), Default::default());
+/// let figures = &session.tick(1, Default::default(), 1_767_225_600.0)[0];
+/// assert_eq!((figures.source, figures.tick, figures.queue_bytes), (MIC, 1, 6_400));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// The source.

@@ -8,6 +8,13 @@ use super::{Identity, SourceName};
 use crate::session::{Action, Level};
 
 /// What became of what was received. `received = processed + dropped + queued`.
+///
+/// ```
+/// use tachograph_core::wire::Tally;
+///
+/// let tally = Tally { received: 5, processed: 3, dropped: 2, queued: 0 };
+/// assert_eq!(tally.received, tally.processed + tally.dropped + tally.queued);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// All that came.
@@ -21,6 +28,16 @@ pub struct Tally {
 }
 
 /// A change of a source's degrade level.
+///
+/// ```
+/// use tachograph_core::session::{Action, Level};
+/// use tachograph_core::wire::LadderChange;
+///
+/// let (from, to) = (Level::Normal, Level::Warning);
+/// let change = LadderChange { at_seconds: 12.0, from, to, action: Action::ExtendChunk };
+/// assert!(serde_json::to_string(&change)?.contains(r#""to":"WARNING""#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LadderChange {
     /// Seconds since the session's start; 1 decimal.
@@ -34,6 +51,20 @@ pub struct LadderChange {
 }
 
 /// One source's part of a receipt.
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+/// use tachograph_core::session::{Amount, Session};
+/// use tachograph_core::wire::MIC;
+///
+/// let metrics = DefaultMetrics::register(&Registry::new())?;
+/// let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// session.open_source(MIC, Default::default())?;
+/// session.enqueued(MIC, Amount::new(2, 6_400), Amount::default(), Default::default());
+/// let mic = session.end(Default::default(), Default::default(), Default::default()).sources.remove(0);
+/// assert_eq!((mic.source, mic.frames.dropped, mic.bytes_left), (MIC, 2, 6_400));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SourceReceipt {
     /// The source.
@@ -67,6 +98,20 @@ pub struct SourceReceipt {
 }
 
 /// What a session did, told once at its end.
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+/// use tachograph_core::session::{Amount, Session};
+/// use tachograph_core::wire::MIC;
+///
+/// let metrics = DefaultMetrics::register(&Registry::new())?;
+/// let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// session.open_source(MIC, Default::default())?;
+/// session.enqueued(MIC, Amount::new(2, 6_400), Amount::default(), Default::default());
+/// let receipt = session.end(Default::default(), Default::default(), Default::default());
+/// assert!(receipt.to_markdown().contains("mic"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Whose it is.

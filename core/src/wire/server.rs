@@ -8,6 +8,17 @@ use super::{ClientFeatures, ErrorCode, Metrics, Receipt, SourceName};
 use crate::session::{Action, Level};
 
 /// What every message of a session carries to tell whose it is; null where nobody named it.
+///
+/// ```
+/// use tachograph_core::wire::Identity;
+///
+/// let identity = Identity { session_id: Some("call-7".into()), ..Identity::default() };
+/// assert_eq!(
+///     serde_json::to_string(&identity)?,
+///     r#"{"session_id":"call-7","attempt_id":null,"connection_id":null}"#,
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The client's session.
@@ -19,6 +30,17 @@ pub struct Identity {
 }
 
 /// A message of the server as it goes on the wire.
+///
+/// ```
+/// use std::borrow::Cow;
+/// use tachograph_core::wire::{Envelope, Identity, ServerMessage, Status, StatusState};
+///
+/// let message = ServerMessage::Status(Status::new(StatusState::Connected, "Connected"));
+/// let envelope = Envelope { message: Cow::Owned(message), identity: Cow::Owned(Identity::default()), seq: 1 };
+/// let text = serde_json::to_string(&envelope)?;
+/// assert_eq!(serde_json::from_str::<Envelope>(&text)?, envelope);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope<'a> {
     /// What is said.
@@ -32,6 +54,14 @@ pub struct Envelope<'a> {
 }
 
 /// What a server says to a client.
+///
+/// ```
+/// use tachograph_core::wire::{ServerMessage, Status, StatusState};
+///
+/// let message = ServerMessage::Status(Status::new(StatusState::Streaming, "Streaming"));
+/// assert!(serde_json::to_string(&message)?.starts_with(r#"{"type":"status","state":"streaming""#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
@@ -46,6 +76,13 @@ pub enum ServerMessage {
 }
 
 /// The states a status tells.
+///
+/// ```
+/// use tachograph_core::wire::StatusState;
+///
+/// assert_eq!(serde_json::to_string(&StatusState::Backpressure)?, "\"backpressure\"");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StatusState {
@@ -68,6 +105,13 @@ pub enum StatusState {
 }
 
 /// A change of state, with what belongs to it.
+///
+/// ```
+/// use tachograph_core::wire::{MIC, Status, StatusState};
+///
+/// let status = Status { source: Some(MIC), ..Status::new(StatusState::Warning, "The provider is slow") };
+/// assert_eq!(status.dropped_frames, None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The state reached.
@@ -119,6 +163,14 @@ impl Status {
 }
 
 /// What was refused, or why the session ends.
+///
+/// ```
+/// use tachograph_core::wire::{ErrorCode, ErrorMessage};
+///
+/// let code = ErrorCode::NotStarted;
+/// let refused = ErrorMessage { code, message: "send start first".into(), fatal: code.is_fatal() };
+/// assert!(!refused.fatal);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorMessage {
     /// The kind of fault.
@@ -130,6 +182,21 @@ pub struct ErrorMessage {
 }
 
 /// The receipt, twice.
+///
+/// ```
+/// use tachograph_core::registry::{DefaultMetrics, Registry};
+/// use tachograph_core::session::{Amount, Session};
+/// use tachograph_core::wire::MIC;
+///
+/// let metrics = DefaultMetrics::register(&Registry::new())?;
+/// let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// session.open_source(MIC, Default::default())?;
+/// session.enqueued(MIC, Amount::new(2, 6_400), Amount::default(), Default::default());
+/// let json = session.end(Default::default(), Default::default(), Default::default());
+/// let summary = tachograph_core::wire::FinalSummary { markdown: json.to_markdown(), json };
+/// assert!(summary.markdown.contains("mic"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FinalSummary {
     /// For programs.

@@ -10,6 +10,22 @@ use super::{ErrorMessage, Identity, Metrics, Status};
 use crate::snapshot::RegistrySnapshot;
 
 /// The state of everything at one tick of the server, in the stream's plain form.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Epoch, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// let (snapshot, mut stream) = (registry.snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick { tick: 1, ..Tick::of(&snapshot) }, &mut stream);
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&stream)?;
+/// let state = decoder.state();
+/// let plain = state.to_plain(Epoch::from_bytes([7; 16]), "0.1.0");
+/// assert_eq!((plain.seq, plain.registry.counter("orders", &[])), (1, Some(3)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamFrame<'a> {
     /// One server start; another value means that all counts began anew.
@@ -33,6 +49,15 @@ pub struct StreamFrame<'a> {
 }
 
 /// Something that happened, at its moment.
+///
+/// ```
+/// use tachograph_core::wire::{Event, EventKind};
+///
+/// let kind = EventKind::SessionStarted;
+/// let event = Event { timestamp: 12.5, session: Some(1), session_id: Some("call-7".into()), kind, receipt: None };
+/// assert!(serde_json::to_string(&event)?.contains(r#""event":"session_started""#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Unix seconds; 3 decimals.
@@ -51,6 +76,14 @@ pub struct Event {
 }
 
 /// What happened.
+///
+/// ```
+/// use tachograph_core::wire::EventKind;
+///
+/// let kind: EventKind = serde_json::from_str(r#"{"event": "session_ended"}"#)?;
+/// assert_eq!(kind, EventKind::SessionEnded);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -68,6 +101,14 @@ pub enum EventKind {
 }
 
 /// What a server says of itself.
+///
+/// ```
+/// use tachograph_core::wire::ServerState;
+///
+/// let state = ServerState { version: "0.1.0".into(), viewers: 2, ..ServerState::default() };
+/// assert_eq!(state.ticks_missed, 0);
+/// # assert_eq!((state.version.as_str(), state.viewers), ("0.1.0", 2));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServerState {
     /// Tachograph's version.
@@ -83,6 +124,13 @@ pub struct ServerState {
 }
 
 /// Where a session is in its life.
+///
+/// ```
+/// use tachograph_core::wire::SessionPhase;
+///
+/// assert_eq!(serde_json::to_string(&SessionPhase::Draining)?, "\"draining\"");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionPhase {
@@ -93,6 +141,23 @@ pub enum SessionPhase {
 }
 
 /// A live session at one tick of the server.
+///
+/// ```
+/// use tachograph_core::wire::{Identity, SessionPhase, SessionState};
+///
+/// let state = SessionState {
+///     id: 1,
+///     identity: Identity { session_id: Some("call-7".into()), ..Identity::default() },
+///     phase: SessionPhase::Streaming,
+///     age_seconds: 12.5,
+///     ticks_sent: 12,
+///     ticks_conflated: 0,
+///     ticks_missed: 0,
+///     sources: Vec::new(),
+/// };
+/// assert!(serde_json::to_string(&state)?.contains(r#""session_id":"call-7""#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionState {
     /// The server's own number for it, which no other session of the server's start has.

@@ -175,9 +175,13 @@ fn what_cannot_be_registered_is_thrown_as_an_error_that_says_why() {
         (
             "counter",
             r#"{"name": "taken", "help": "other"}"#,
-            "this name is registered already with another description",
+            "this name is registered already with another description; use that, or another name",
         ),
-        ("gauge", r#"{"name": "taken"}"#, "this name is registered already with another description"),
+        (
+            "gauge",
+            r#"{"name": "taken"}"#,
+            "this name is registered already with another description; use that, or another name",
+        ),
         (
             "counter",
             r#"{"name": "a", "bounds": [1]}"#,

@@ -39,6 +39,7 @@ mod session_figures;
 mod snapshot;
 mod support;
 mod time;
+mod told;
 mod wire_client;
 mod wire_server_golden;
 

@@ -259,6 +259,7 @@ fn a_histogram_over_more_octaves_than_it_keeps_refuses_and_counts() {
 #[test]
 fn errors_say_what_is_expected() {
     assert_eq!(RegisterError::InvalidName.to_string(), "a metric's name must match [a-zA-Z_][a-zA-Z0-9_]*");
-    assert_eq!(RegisterError::Conflict.to_string(), "this name is registered already with another description");
+    let conflict = "this name is registered already with another description; use that, or another name";
+    assert_eq!(RegisterError::Conflict.to_string(), conflict);
     assert_eq!(LabelError::Missing.to_string(), "every label of the family needs a value");
 }

@@ -29,7 +29,7 @@ use tachograph_core::registry::{Descriptor, RegisterError, Registry};
 ///
 /// ```
 /// use tachograph::bridge::ProcessMetrics;
-/// use tachograph_core::registry::Registry;
+/// use tachograph::registry::Registry;
 ///
 /// let registry = Registry::new();
 /// let mut process = ProcessMetrics::register(&registry)?;

@@ -55,7 +55,7 @@ const BOUNDS_SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 /// use axum::http::Request;
 /// use axum::routing::get;
 /// use tachograph::bridge::RequestMetrics;
-/// use tachograph_core::registry::Registry;
+/// use tachograph::registry::Registry;
 /// use tower::ServiceExt;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -148,7 +148,7 @@ impl RequestMetrics {
     ///
     /// ```
     /// use tachograph::bridge::RequestMetrics;
-    /// use tachograph_core::registry::Registry;
+    /// use tachograph::registry::Registry;
     ///
     /// #[derive(Clone)]
     /// struct Operation(&'static str);
@@ -268,6 +268,25 @@ impl<S> Layer<S> for RequestMetrics {
 }
 
 /// A service whose requests are counted; made by [`RequestMetrics`].
+///
+/// ```
+/// use axum::body::Body;
+/// use axum::http::{Request, Response};
+/// use tachograph::bridge::RequestMetrics;
+/// use tachograph::registry::Registry;
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let registry = Registry::new();
+/// let hello = service_fn(async |_: Request<Body>| Ok::<_, std::io::Error>(Response::new(Body::from("hello"))));
+/// let service = RequestMetrics::new(&registry)?.layer(hello);
+/// service.oneshot(Request::new(Body::empty())).await?;
+/// let labels = [("method", "GET"), ("route", "unmatched"), ("status", "2xx")];
+/// assert_eq!(registry.snapshot().counter("http_requests", &labels), Some(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RequestService<S> {
     inner: S,

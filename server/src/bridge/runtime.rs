@@ -22,7 +22,7 @@ use tokio::runtime::{Handle, RuntimeMetrics as Tokio};
 ///
 /// ```
 /// use tachograph::bridge::RuntimeMetrics;
-/// use tachograph_core::registry::Registry;
+/// use tachograph::registry::Registry;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

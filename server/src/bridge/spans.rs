@@ -32,7 +32,7 @@ static LAYERS: AtomicU64 = AtomicU64::new(0);
 ///
 /// ```
 /// use tachograph::bridge::SpanTimes;
-/// use tachograph_core::registry::Registry;
+/// use tachograph::registry::Registry;
 /// use tracing_subscriber::layer::SubscriberExt;
 ///
 /// let registry = Registry::new();

@@ -46,7 +46,8 @@ pub(super) fn routes() -> Router<App> {
 async fn index(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
     match uri.path().rsplit('/').next() {
         Some(place) if !place.is_empty() && Page::get(INDEX).is_some() => {
-            let below = format!("{place}/{INDEX}");
+            // By the dot it is a path, whatever the place is called.
+            let below = format!("./{place}/{INDEX}");
             (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, below)]).into_response()
         }
         _ => file(INDEX, &headers),

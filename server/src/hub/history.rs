@@ -4,6 +4,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 /// How much of the past is kept; whichever is reached first.
+///
+/// ```
+/// use std::time::Duration;
+/// use tachograph::{HistoryLimits, Tachograph};
+///
+/// let limits = HistoryLimits { span: Duration::from_secs(900), ..HistoryLimits::default() };
+/// let tacho = Tachograph::builder().history(limits).build()?;
+/// # let _ = tacho;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryLimits {
     /// For how long a frame is kept.

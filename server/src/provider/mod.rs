@@ -6,16 +6,25 @@ mod vad;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tachograph_core::session::{Chunk, ProviderInForce, Voice};
 use tachograph_core::wire::SourceName;
 
+/// What the methods of providers answer with.
+pub use futures_util::future::BoxFuture;
 pub use simulated::{Fault, Simulated, SimulatedControl};
 pub use vad::Vad;
 
 /// How well a provider is to do its work.
+///
+/// ```
+/// use tachograph::provider::Quality;
+///
+/// let model_id = |quality| if quality == Quality::Full { "large" } else { "small" };
+/// assert_eq!(model_id(Quality::default()), "large");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Quality {
     /// The best model, voice detection on.
     #[default]
@@ -31,9 +40,8 @@ pub enum Quality {
 /// failure of the chunk.
 ///
 /// ```
-/// use futures_util::future::BoxFuture;
-/// use tachograph::provider::{Provider, ProviderError, Quality};
-/// use tachograph_core::session::{Chunk, ProviderInForce, Voice};
+/// use tachograph::provider::{BoxFuture, Provider, ProviderError, Quality};
+/// use tachograph::session::{Chunk, ProviderInForce, Voice};
 ///
 /// struct Deaf;
 ///
@@ -74,6 +82,26 @@ pub trait Provider: Send + Sync + 'static {
 }
 
 /// Makes providers of one kind, one for each source.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tachograph::provider::{BoxFuture, Provider, ProviderError, ProviderFactory, Providers};
+/// use tachograph::wire::SourceName;
+///
+/// struct Absent;
+///
+/// impl ProviderFactory for Absent {
+///     fn name(&self) -> &'static str {
+///         "absent"
+///     }
+///
+///     fn open(&self, _: SourceName) -> BoxFuture<'_, Result<Arc<dyn Provider>, ProviderError>> {
+///         Box::pin(async { Err(ProviderError("there is none".into())) })
+///     }
+/// }
+///
+/// assert_eq!(Providers::only(Absent).primary.name(), "absent");
+/// ```
 pub trait ProviderFactory: Send + Sync + 'static {
     /// The kind's name.
     fn name(&self) -> &'static str;
@@ -86,6 +114,16 @@ pub trait ProviderFactory: Send + Sync + 'static {
 }
 
 /// The provider of a server and the one it falls back to.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tachograph::provider::{Providers, Simulated, SimulatedControl, Vad};
+///
+/// let fallback = Simulated::new(SimulatedControl { rtf: 0.1, ..SimulatedControl::default() });
+/// let providers = Providers { fallback: Some(Arc::new(fallback)), ..Providers::only(Vad::default()) };
+/// assert_eq!(providers.primary.name(), "vad");
+/// # assert!(providers.fallback.is_some());
+/// ```
 #[derive(Clone)]
 pub struct Providers {
     /// Works unless it failed.
@@ -111,6 +149,12 @@ impl fmt::Debug for Providers {
 }
 
 /// Why a provider did not do its work. Goes to the log, never to a client.
+///
+/// ```
+/// use tachograph::provider::ProviderError;
+///
+/// assert_eq!(ProviderError("the model is gone".into()).to_string(), "the model is gone");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ProviderError(pub String);

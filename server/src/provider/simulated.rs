@@ -17,9 +17,17 @@ use super::{Provider, ProviderError, ProviderFactory, Quality};
 const RTF_MAX: f64 = 1_000.0;
 
 /// How a simulated provider misbehaves.
+///
+/// ```
+/// use tachograph::provider::{Fault, Simulated, SimulatedControl};
+///
+/// let simulated = Simulated::new(SimulatedControl { fault: Fault::Hang, ..SimulatedControl::default() });
+/// assert_eq!(simulated.control().fault, Fault::Hang);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Fault {
     /// It does not.
     #[default]
@@ -33,7 +41,14 @@ pub enum Fault {
 }
 
 /// What a simulated provider is to do; may be changed while it works, with effect from the next chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// ```
+/// use tachograph::provider::SimulatedControl;
+///
+/// let twice_too_slow = SimulatedControl { rtf: 2.0, ..SimulatedControl::default() };
+/// assert!(twice_too_slow.is_valid());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SimulatedControl {
     /// Time inside the provider by audio time.
     pub rtf: f64,
@@ -50,6 +65,16 @@ impl SimulatedControl {
 
 /// Takes a set multiple of the audio time for each chunk, for rehearsing overload and faults. Clones
 /// share their control.
+///
+/// ```
+/// use tachograph::listener::Listener;
+/// use tachograph::provider::{Fault, Providers, Simulated, SimulatedControl};
+///
+/// let simulated = Simulated::new(SimulatedControl { rtf: 0.5, fault: Fault::None });
+/// let listener = Listener::new(Providers::only(simulated.clone()));
+/// simulated.set_control(SimulatedControl { rtf: 2.0, fault: Fault::None });
+/// assert_eq!((listener.providers.primary.name(), simulated.control().rtf), ("simulated", 2.0));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Simulated(Arc<Mutex<SimulatedControl>>);
 

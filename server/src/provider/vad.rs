@@ -22,6 +22,12 @@ const SPEECH_FRAMES: usize = 7;
 ///
 /// Chunks of all sources together use one core less than there are, so that a burst of them never keeps
 /// the server from its tick. What a chunk waits for its core is part of the time that this provider takes.
+///
+/// ```
+/// use tachograph::provider::{Providers, Vad};
+///
+/// assert_eq!(Providers::only(Vad::default()).primary.name(), "vad");
+/// ```
 #[derive(Debug)]
 pub struct Vad {
     cores: Arc<Semaphore>,

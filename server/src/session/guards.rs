@@ -6,6 +6,23 @@ use tachograph_core::time::Moment;
 use super::source::Source;
 
 /// What waits in the application's queue. Let go of, it counts as dropped.
+///
+/// ```
+/// use tachograph::Tachograph;
+/// use tachograph::session::{Amount, SourceConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tacho = Tachograph::new()?;
+/// let session = tacho.session("chat-7").open()?;
+/// let tokens = session.source("tokens", SourceConfig::default())?;
+/// tokens.enqueue(Amount::new(1, 4)).begin().done();
+/// drop(tokens.enqueue(Amount::new(1, 4)));
+/// let frames = session.end().sources[0].frames;
+/// assert_eq!((frames.processed, frames.dropped), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "what is let go of counts as dropped"]
 pub struct Queued {

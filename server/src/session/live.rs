@@ -1,4 +1,6 @@
+use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,12 +13,13 @@ use tachograph_core::wire::{
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
 use super::open::{Observer, OpenError, SessionBuilder};
+use super::probe::Question;
 use super::source::Source;
 use super::ticker;
 use crate::app::App;
@@ -60,6 +63,8 @@ pub(crate) struct LiveSession {
     drained: Notify,
     /// The metrics loop and the probes; they are ended with it.
     attendants: Mutex<JoinSet<()>>,
+    /// Of them the probes, one of a kind a source.
+    probes: Mutex<BTreeMap<(SourceName, Question), AbortHandle>>,
     runtime: Handle,
     receipt: OnceLock<Receipt>,
 }
@@ -180,6 +185,7 @@ impl LiveSession {
                 draining: CancellationToken::new(),
                 drained: Notify::new(),
                 attendants: Mutex::default(),
+                probes: Mutex::default(),
                 runtime,
                 receipt: OnceLock::new(),
             })
@@ -189,16 +195,23 @@ impl LiveSession {
             return None;
         };
         session.report(EventKind::SessionStarted);
-        session.attend(ticker::supervise(Arc::clone(&session)));
+        let _ends_with_it = session.attend(ticker::supervise(Arc::clone(&session)));
         Some(session)
     }
 
-    /// Runs a task until the session ends, in the caller's span.
-    pub(super) fn attend(&self, task: impl Future<Output = ()> + Send + 'static) {
+    /// Runs a task until the session ends, in the caller's span; None when it has ended.
+    fn attend(&self, task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
         let mut attendants = self.attendants.lock();
-        if self.receipt.get().is_none() {
-            attendants.spawn_on(task.instrument(Span::current()), &self.runtime);
-        }
+        while attendants.try_join_next().is_some() {}
+        let has_ended = self.receipt.get().is_some();
+        (!has_ended).then(|| attendants.spawn_on(task.instrument(Span::current()), &self.runtime))
+    }
+
+    /// Runs a probe of a source in place of the one of its kind that ran before.
+    pub(super) fn ask(&self, source: SourceName, question: Question, probe: impl Future<Output = ()> + Send + 'static) {
+        let mut probes = self.probes.lock();
+        let before = self.attend(probe).and_then(|probe| probes.insert((source, question), probe));
+        before.iter().for_each(AbortHandle::abort);
     }
 
     /// Changes the model and tells the statuses that follow, in the order in which they came about.
@@ -212,7 +225,9 @@ impl LiveSession {
     }
 
     pub(super) fn exemplify(&self, source: SourceName, work: &Work) {
-        if let Some(session_id) = &self.identity.session_id {
+        // What is too late for the histogram is no example of what is in it.
+        let has_ended = self.receipt.get().is_some();
+        if let Some(session_id) = self.identity.session_id.as_ref().filter(|_| !has_ended) {
             self.app.metrics.exemplify(session_id, source.as_str(), work);
         }
     }
@@ -256,9 +271,17 @@ impl LiveSession {
     }
 
     fn observe(&self, message: ServerMessage) {
-        if let Some(observer) = &self.observer {
-            observer.tell(message);
-        }
+        self.with_observer(|observer| observer.tell(message));
+    }
+
+    /// The observer is the application's: a panic in it must reach neither a tick nor a guard that is let go of.
+    fn with_observer<T: Default>(&self, use_it: impl FnOnce(&dyn Observer) -> T) -> T {
+        let Some(observer) = &self.observer else { return T::default() };
+        catch_unwind(AssertUnwindSafe(|| use_it(&**observer))).unwrap_or_else(|_| {
+            tracing::error!("the session's observer panicked");
+            self.app.metrics.observer_failures.inc();
+            T::default()
+        })
     }
 
     // ---- ticks
@@ -305,7 +328,7 @@ impl LiveSession {
     }
 
     fn tick_tally(&self) -> TickTally {
-        let conflated = self.observer.as_ref().map_or(0, |observer| observer.ticks_conflated());
+        let conflated = self.with_observer(Observer::ticks_conflated);
         let ticks = self.ticks.lock();
         TickTally {
             sent: ticks.told.saturating_sub(conflated),

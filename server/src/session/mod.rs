@@ -51,5 +51,6 @@ pub use open::{Observer, OpenError, SessionBuilder};
 pub use source::Source;
 pub(crate) use table::SessionTable;
 pub use tachograph_core::session::{
-    Action, Amount, Degrade, Level, ProviderInForce, ProviderPhase, Session as Model, SourceConfig, Voice, Work,
+    Action, Amount, Audio, AudioConfig, Chunk, ChunkResult, Degrade, Level, ProviderInForce, ProviderPhase,
+    Session as Model, SourceConfig, SourceError, TickTally, Voice, Work,
 };

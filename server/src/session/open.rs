@@ -40,7 +40,34 @@ pub struct SessionBuilder {
 /// Is told what a session's client would be: statuses, faults, and each tick's figures, in the order in which
 /// they came about.
 ///
-/// It is called while the session is locked: it must neither wait nor call the session back.
+/// It is called while the session is locked: it must neither wait nor call the session back. A panic in it costs what
+/// it was told, which is logged and counted, nothing else.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tachograph::Tachograph;
+/// use tachograph::session::Observer;
+/// use tachograph::wire::{ErrorCode, ServerMessage};
+/// use tokio::sync::mpsc;
+///
+/// struct Client(mpsc::Sender<ServerMessage>);
+///
+/// impl Observer for Client {
+///     fn tell(&self, message: ServerMessage) {
+///         let _full_or_gone = self.0.try_send(message);
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tacho = Tachograph::new()?;
+/// let (sender, mut messages) = mpsc::channel(16);
+/// let session = tacho.session("call-7").observer(Arc::new(Client(sender))).open()?;
+/// session.tell_fault(ErrorCode::Internal, "the model is gone");
+/// assert!(matches!(messages.recv().await, Some(ServerMessage::Error(fault)) if !fault.fatal));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Observer: Send + Sync + 'static {
     /// Something to pass on.
     fn tell(&self, message: ServerMessage);
@@ -52,6 +79,18 @@ pub trait Observer: Send + Sync + 'static {
 }
 
 /// Why a session, or a source of it, cannot be opened.
+///
+/// ```
+/// use tachograph::Tachograph;
+/// use tachograph::session::OpenError;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tacho = Tachograph::new()?;
+/// assert_eq!(tacho.session("").open().unwrap_err(), OpenError::InvalidId("session_id"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -108,7 +147,7 @@ impl SessionBuilder {
         self
     }
 
-    /// Opens it: it is metered from now on.
+    /// Opens it: it is metered from now on, within the span that is current, which stays open until its end.
     ///
     /// # Errors
     /// An identifier that is none, as many sessions as there may be, or no tokio runtime. Nothing is changed.

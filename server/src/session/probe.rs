@@ -10,6 +10,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::source::Source;
 
+/// What a source is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Question {
+    Health,
+    Level,
+}
+
 const EVERY: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_millis(500);
 
@@ -60,9 +67,9 @@ where
     A: Future<Output = Result<T, E>>,
     E: Display,
 {
-    let answer = AssertUnwindSafe(async { ask().await }).catch_unwind();
+    let answer = AssertUnwindSafe(async { ask().await.map_err(|error| error.to_string()) }).catch_unwind();
     match timeout(DEADLINE, answer).await {
-        Ok(Ok(told)) => told.map_err(|error| error.to_string()),
+        Ok(Ok(told)) => told,
         Ok(Err(_)) => Err("it panicked".into()),
         Err(_) => Err("it took too long".into()),
     }

@@ -8,10 +8,27 @@ use tachograph_core::wire::SourceName;
 
 use super::guards::Queued;
 use super::live::LiveSession;
-use super::probe;
+use super::probe::{self, Question};
 
 /// A source of a session: what it sends is told here. Clones are the same source; after the session's end
 /// nothing that it is told counts.
+///
+/// ```
+/// use tachograph::Tachograph;
+/// use tachograph::session::{Amount, Degrade, Level, SourceConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tacho = Tachograph::new()?;
+/// let session = tacho.session("video-7").open()?;
+/// let config = SourceConfig { frames_max: 30, degrade: Degrade::Told, ..SourceConfig::default() };
+/// let camera = session.source("camera", config)?;
+/// camera.watch_level(async || Ok::<_, std::io::Error>(Level::Normal));
+/// camera.watch_health(async || Ok::<_, std::io::Error>(serde_json::json!({"gpu": 0.4})));
+/// camera.enqueue(Amount::new(1, 40_000)).begin().done();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Source {
     pub(super) session: Arc<LiveSession>,
@@ -42,7 +59,7 @@ impl Source {
     }
 
     /// Keeps the session as an example of such times, for those who scrape: [`Working::done`](super::Working::done)
-    /// does so, and whoever tells the model itself may.
+    /// does so, and whoever tells the model itself may. Ignored after the session's end.
     pub fn exemplify(&self, work: &Work) {
         self.session.exemplify(self.name, work);
     }
@@ -64,24 +81,25 @@ impl Source {
     }
 
     /// Asks each second how its provider is, off the tick: what it answers is shown as it is. No answer within
-    /// 500 ms, an error and a panic are counted, logged, and shown as no health.
+    /// 500 ms, an error and a panic are counted, logged, and shown as no health. It replaces what was asked before.
     pub fn watch_health<F, A, E>(&self, ask: F)
     where
         F: Fn() -> A + Send + Sync + 'static,
         A: Future<Output = Result<Value, E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        self.session.attend(probe::health(self.clone(), ask));
+        self.session.ask(self.name, Question::Health, probe::health(self.clone(), ask));
     }
 
     /// Asks each second for its degrade level, off the tick, where that is [`Degrade::Told`](super::Degrade::Told).
-    /// Without an answer within 500 ms there is none, which is counted, logged and shown.
+    /// Without an answer within 500 ms there is none, which is counted, logged and shown. It replaces what was asked
+    /// before.
     pub fn watch_level<F, A, E>(&self, ask: F)
     where
         F: Fn() -> A + Send + Sync + 'static,
         A: Future<Output = Result<Level, E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        self.session.attend(probe::level(self.clone(), ask));
+        self.session.ask(self.name, Question::Level, probe::level(self.clone(), ask));
     }
 }

@@ -21,6 +21,21 @@ pub const DECODED_BYTES_MAX: usize = 256 << 20;
 /// record, 256 bytes for each of the record's own and 1 MiB. After an error it waits for the next
 /// keyframe; after [`TooMuch`](Reason::TooMuch), or with series of its own that are not the stream's, for
 /// a whole schema before that.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// let (snapshot, mut stream) = (registry.snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick { tick: 1, ..Tick::of(&snapshot) }, &mut stream);
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&stream)?;
+/// assert_eq!(decoder.state().registry().counter("orders", &[]), Some(3));
+/// assert!(decoder.decode(&stream[..3]).is_err(), "it is cut off");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Decoder {
     state: State,
@@ -33,6 +48,17 @@ pub struct Decoder {
 }
 
 /// What a record brought.
+///
+/// ```
+/// use tachograph_core::registry::Registry;
+/// use tachograph_core::wire::frame::{Applied, Decoder, Encoder, Record, Tick};
+///
+/// let (snapshot, mut stream) = (Registry::new().snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick::of(&snapshot), &mut stream);
+/// let (record, _length) = Record::split(&stream).ok_or("it is cut off")?;
+/// assert_eq!(Decoder::default().apply(&record)?, Applied::Frame);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// Nothing that the state holds.

@@ -13,6 +13,15 @@ use crate::snapshot::{FamilySnapshot, HistogramSnapshot, RegistrySnapshot, Value
 use crate::wire::{Event, SessionState};
 
 /// Everything that a server knows at one tick.
+///
+/// ```
+/// use tachograph_core::registry::Registry;
+/// use tachograph_core::wire::frame::Tick;
+///
+/// let snapshot = Registry::new().snapshot();
+/// let tick = Tick { tick: 7, monotonic_us: 7_000_000, ..Tick::of(&snapshot) };
+/// assert!(tick.sessions.is_empty() && tick.events.is_empty());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Tick<'a> {
     /// The tick's number on its schedule; those left out were missed.

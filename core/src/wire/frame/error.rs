@@ -1,6 +1,14 @@
 use core::fmt;
 
 /// Why bytes are not what they should be: the field that was being read, and what is wrong with it.
+///
+/// ```
+/// use tachograph_core::wire::frame::{FrameError, Hello, Reason};
+///
+/// let error = FrameError { field: "hello.magic", reason: Reason::NotAStream };
+/// assert_eq!(Hello::read(b"GET /"), Err(error));
+/// assert!(error.to_string().contains("hello.magic"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameError {
     /// What was being read.
@@ -10,6 +18,12 @@ pub struct FrameError {
 }
 
 /// What is wrong with bytes.
+///
+/// ```
+/// use tachograph_core::wire::frame::{Reason, read_skipped};
+///
+/// assert!(read_skipped(&[]).is_err_and(|error| error.reason == Reason::CutOff));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {

@@ -63,6 +63,25 @@ impl Filter {
 ///
 /// What it writes follows from the stream and the filter alone, so that whoever read on up to some frame
 /// goes on with what another sieve of the same filter writes after it.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Filter, Record, Sieve, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// registry.counter(&Descriptor::new("returns", "Returns"))?.bind(&[])?.add(1);
+/// let (snapshot, mut stream, mut sieved) = (registry.snapshot(), Vec::new(), Vec::new());
+/// Encoder::new().encode(&Tick::of(&snapshot), &mut stream);
+/// let mut sieve = Sieve::new(Filter { prefixes: vec!["ord".into()], ..Filter::default() });
+/// for record in Record::all(&stream) {
+///     sieve.take(&record?, &mut sieved)?;
+/// }
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&sieved)?;
+/// assert_eq!(decoder.state().registry().families.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Sieve {
     filter: Filter,

@@ -25,6 +25,13 @@ pub struct Follower {
 }
 
 /// What a viewer asks for when it connects: as text, the query of the stream's address.
+///
+/// ```
+/// use tachograph_core::wire::frame::{Epoch, Request};
+///
+/// let epoch = Epoch::from_bytes([7; 16]);
+/// assert_eq!(Request::After { epoch, seq: 60 }.to_string(), format!("epoch={epoch}&after=60"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// It has nothing: the last seconds, then what comes.
@@ -60,6 +67,24 @@ impl fmt::Display for Request {
 }
 
 /// What a message brought.
+///
+/// ```
+/// use tachograph_core::registry::Registry;
+/// use tachograph_core::wire::frame::{Arrival, Encoder, Epoch, Follower, Hello, Outcome, Tick};
+///
+/// let (snapshot, mut message) = (Registry::new().snapshot(), Vec::new());
+/// let (epoch, outcome) = (Epoch::from_bytes([7; 16]), Outcome::Fresh);
+/// Hello { epoch, server_version: "0.1.0".into(), outcome, first_seq: 1 }.write(&mut message);
+/// Encoder::new().encode(&Tick::of(&snapshot), &mut message);
+/// let mut seqs = Vec::new();
+/// Follower::default().take(&message, |arrival| {
+///     if let Arrival::Newest(state) = arrival {
+///         seqs.push(state.head().seq);
+///     }
+/// })?;
+/// assert_eq!(seqs, [1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Arrival<'a> {
     /// A connection begins.

@@ -64,6 +64,16 @@ impl FromStr for Epoch {
 }
 
 /// One record of a stream.
+///
+/// ```
+/// use tachograph_core::wire::frame::{Record, RecordKind};
+///
+/// let record = Record { kind: RecordKind::Delta, payload: b"what changed" };
+/// let mut stream = Vec::new();
+/// record.write(&mut stream);
+/// assert_eq!(Record::split(&stream), Some((record, stream.len())));
+/// assert_eq!(Record::split(&stream[..5]), None, "more is to come");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// What it is.
@@ -73,6 +83,14 @@ pub struct Record<'a> {
 }
 
 /// What a record is.
+///
+/// ```
+/// use tachograph_core::wire::frame::{Record, RecordKind, write_skipped};
+///
+/// let mut stream = Vec::new();
+/// write_skipped(3, &mut stream);
+/// assert!(Record::split(&stream).is_some_and(|(record, _)| record.kind == RecordKind::Skipped));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
     /// Where the stream comes from; the first one.
@@ -159,6 +177,18 @@ impl<'a> Record<'a> {
 }
 
 /// The first record of a stream: where it comes from, and how it goes on from what its reader has.
+///
+/// ```
+/// use tachograph_core::wire::frame::{Epoch, Hello, Outcome, Record};
+///
+/// let (epoch, outcome) = (Epoch::from_bytes([7; 16]), Outcome::Fresh);
+/// let hello = Hello { epoch, server_version: "0.1.0".into(), outcome, first_seq: 1 };
+/// let mut stream = Vec::new();
+/// hello.write(&mut stream);
+/// let (record, _length) = Record::split(&stream).ok_or("it is cut off")?;
+/// assert_eq!(Hello::read(record.payload)?, hello);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// The server's start.
@@ -172,6 +202,13 @@ pub struct Hello {
 }
 
 /// How a stream goes on from what its reader has.
+///
+/// ```
+/// use tachograph_core::wire::frame::Outcome;
+///
+/// let begins_anew = |outcome| outcome != Outcome::Resumed;
+/// assert!(begins_anew(Outcome::Restarted));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The reader had nothing: a keyframe comes first.
@@ -233,6 +270,16 @@ impl Codec for Outcome {
 }
 
 /// Appends a record that says how many frames a slow reader missed; a keyframe follows.
+///
+/// ```
+/// use tachograph_core::wire::frame::{Record, read_skipped, write_skipped};
+///
+/// let mut stream = Vec::new();
+/// write_skipped(3, &mut stream);
+/// let (record, _length) = Record::split(&stream).ok_or("it is cut off")?;
+/// assert_eq!(read_skipped(record.payload)?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn write_skipped(frames: u64, out: &mut Vec<u8>) {
     let mut payload = Vec::new();
     put_varint(&mut payload, frames);
@@ -243,6 +290,16 @@ pub fn write_skipped(frames: u64, out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// The payload is cut off.
+///
+/// ```
+/// use tachograph_core::wire::frame::{Record, read_skipped, write_skipped};
+///
+/// let mut stream = Vec::new();
+/// write_skipped(3, &mut stream);
+/// let (record, _length) = Record::split(&stream).ok_or("it is cut off")?;
+/// assert_eq!(read_skipped(record.payload)?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn read_skipped(payload: &[u8]) -> Result<u64, FrameError> {
     Reader::new(payload).varint("skipped.frames")
 }

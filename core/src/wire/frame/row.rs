@@ -137,6 +137,12 @@ macro_rules! cells {
         const CELLS: usize = CODINGS.len();
 
         /// A figure of a source that is a number, in the order of a row.
+        ///
+        /// ```
+        /// use tachograph_core::wire::frame::Cell;
+        ///
+        /// assert_eq!(Cell::ProviderState.name(), "provider_state");
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Cell {
             $(

@@ -19,6 +19,23 @@ const ENTRY_BYTES: usize = 512;
 const ENTRY_BYTES_PER_BYTE: usize = 8;
 
 /// The families and series of a stream, in the order in which they came.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// let (snapshot, mut stream) = (registry.snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick { tick: 1, ..Tick::of(&snapshot) }, &mut stream);
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&stream)?;
+/// let state = decoder.state();
+/// let schema = state.schema();
+/// let orders = &schema.families()[schema.family("orders").ok_or("no such family")?];
+/// assert_eq!((orders.descriptor.name(), orders.series.as_slice()), ("orders", [0].as_slice()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
     families: Vec<FamilyEntry>,
@@ -44,6 +61,22 @@ struct End {
 }
 
 /// How much of a schema a frame is about.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// let (snapshot, mut stream) = (registry.snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick { tick: 1, ..Tick::of(&snapshot) }, &mut stream);
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&stream)?;
+/// let state = decoder.state();
+/// let extent = state.extent();
+/// assert_eq!((extent.entries, extent.counters, extent.gauges), (2, 1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     /// Families and series.
@@ -57,6 +90,22 @@ pub struct Extent {
 }
 
 /// A family of a stream.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// let (snapshot, mut stream) = (registry.snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick { tick: 1, ..Tick::of(&snapshot) }, &mut stream);
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&stream)?;
+/// let state = decoder.state();
+/// let orders = &state.schema().families()[0];
+/// assert_eq!((orders.descriptor.help_text(), orders.series.len()), ("Orders", 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FamilyEntry {
     /// What it counts in.
@@ -69,7 +118,25 @@ pub struct FamilyEntry {
 }
 
 /// A series of a stream.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// let (snapshot, mut stream) = (registry.snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick { tick: 1, ..Tick::of(&snapshot) }, &mut stream);
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&stream)?;
+/// let state = decoder.state();
+/// let series = &state.schema().series()[0];
+/// assert_eq!(state.columns().counters[series.slot as usize], 3);
+/// assert_eq!(state.value(series).and_then(|value| value.counter()), Some(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SeriesEntry {
     /// Its family's number.
     pub family: u32,

@@ -18,6 +18,21 @@ use crate::wire::{Event, ServerState, SessionState, StreamFrame, rounded};
 pub(super) const FIRST: u64 = 1;
 
 /// When a frame is of.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// let (snapshot, mut stream) = (registry.snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick { tick: 1, ..Tick::of(&snapshot) }, &mut stream);
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&stream)?;
+/// let state = decoder.state();
+/// assert_eq!((state.head().seq, state.head().tick), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The frame's number, from 1, without a hole.
@@ -31,6 +46,15 @@ pub struct Head {
 }
 
 /// What a server says of itself each tick.
+///
+/// ```
+/// use tachograph_core::registry::Registry;
+/// use tachograph_core::wire::frame::{ServerFigures, Tick};
+///
+/// let server = ServerFigures { viewers: 2, tick_lag_ms: 0.3, ticks_missed: 0 };
+/// let snapshot = Registry::new().snapshot();
+/// assert_eq!(Tick { server, ..Tick::of(&snapshot) }.server.viewers, 2);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ServerFigures {
     /// Pages connected.
@@ -42,7 +66,23 @@ pub struct ServerFigures {
 }
 
 /// What a registry says of itself, as in [`RegistrySnapshot`].
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// let (snapshot, mut stream) = (registry.snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick { tick: 1, ..Tick::of(&snapshot) }, &mut stream);
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&stream)?;
+/// let state = decoder.state();
+/// assert_eq!((state.totals().refused_values, state.totals().bytes_held), (0, snapshot.bytes_held));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct RegistryTotals {
     /// Values refused because they were not finite.
     pub refused_values: u64,
@@ -57,6 +97,22 @@ pub struct RegistryTotals {
 }
 
 /// The figures of all series, a column a kind, by slot.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// let (snapshot, mut stream) = (registry.snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick { tick: 1, ..Tick::of(&snapshot) }, &mut stream);
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&stream)?;
+/// let state = decoder.state();
+/// let columns = state.columns();
+/// assert_eq!((columns.counters.as_slice(), columns.gauges.len()), ([3].as_slice(), 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
     /// Totals.
@@ -68,6 +124,22 @@ pub struct Columns {
 }
 
 /// Everything at one frame.
+///
+/// ```
+/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph_core::wire::frame::{Decoder, Encoder, Tick};
+///
+/// let registry = Registry::new();
+/// registry.counter(&Descriptor::new("orders", "Orders"))?.bind(&[])?.add(3);
+/// let (snapshot, mut stream) = (registry.snapshot(), Vec::new());
+/// Encoder::new().encode(&Tick { tick: 1, ..Tick::of(&snapshot) }, &mut stream);
+/// let mut decoder = Decoder::default();
+/// decoder.decode(&stream)?;
+/// let state = decoder.state();
+/// assert_eq!(state.registry().counter("orders", &[]), Some(3));
+/// assert_eq!((state.sessions().len(), state.events().len()), (0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct State {
     pub(super) head: Head,

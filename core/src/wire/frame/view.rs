@@ -9,6 +9,34 @@ use super::sessions::Entry;
 use crate::wire::{Identity, Metrics, SessionPhase, SourceName};
 
 /// A live session at a frame; each figure is that of [`SessionState`](crate::wire::SessionState).
+///
+/// ```
+/// # use tachograph_core::registry::{DefaultMetrics, Registry};
+/// # use tachograph_core::session::{Amount, Session};
+/// # use tachograph_core::wire::frame::{Decoder, Encoder, Tick};
+/// # use tachograph_core::wire::{MIC, SessionPhase, SessionState};
+/// # let registry = Registry::new();
+/// # let metrics = DefaultMetrics::register(&registry)?;
+/// # let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// # session.open_source(MIC, Default::default())?;
+/// # session.enqueued(MIC, Amount::new(2, 6_400), Amount::default(), Default::default());
+/// # let live = SessionState {
+/// #     id: 7,
+/// #     identity: Default::default(),
+/// #     phase: SessionPhase::Streaming,
+/// #     age_seconds: 1.0,
+/// #     ticks_sent: 1,
+/// #     ticks_conflated: 0,
+/// #     ticks_missed: 0,
+/// #     sources: session.figures(1, Default::default(), 0.0),
+/// # };
+/// # let (snapshot, mut stream, mut decoder) = (registry.snapshot(), Vec::new(), Decoder::default());
+/// # Encoder::new().encode(&Tick { sessions: &[live], ..Tick::of(&snapshot) }, &mut stream);
+/// # decoder.decode(&stream)?;
+/// let view = decoder.state().session_view(7).ok_or("no such session")?;
+/// assert_eq!((view.phase(), view.age_seconds(), view.sources().len()), (SessionPhase::Streaming, 1.0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SessionView<'a> {
     entry: &'a Entry,
@@ -64,6 +92,36 @@ impl<'a> SessionView<'a> {
 }
 
 /// A source of a live session at a frame; each figure is that of [`Metrics`].
+///
+/// ```
+/// # use tachograph_core::registry::{DefaultMetrics, Registry};
+/// # use tachograph_core::session::{Amount, Session};
+/// # use tachograph_core::wire::frame::{Cell, Decoder, Encoder, Tick};
+/// # use tachograph_core::wire::{MIC, SessionPhase, SessionState};
+/// # let registry = Registry::new();
+/// # let metrics = DefaultMetrics::register(&registry)?;
+/// # let mut session = Session::new(1, metrics, Default::default(), Default::default());
+/// # session.open_source(MIC, Default::default())?;
+/// # session.enqueued(MIC, Amount::new(2, 6_400), Amount::default(), Default::default());
+/// # let live = SessionState {
+/// #     id: 7,
+/// #     identity: Default::default(),
+/// #     phase: SessionPhase::Streaming,
+/// #     age_seconds: 1.0,
+/// #     ticks_sent: 1,
+/// #     ticks_conflated: 0,
+/// #     ticks_missed: 0,
+/// #     sources: session.figures(1, Default::default(), 0.0),
+/// # };
+/// # let (snapshot, mut stream, mut decoder) = (registry.snapshot(), Vec::new(), Decoder::default());
+/// # Encoder::new().encode(&Tick { sessions: &[live], ..Tick::of(&snapshot) }, &mut stream);
+/// # decoder.decode(&stream)?;
+/// let view = decoder.state().session_view(7).ok_or("no such session")?;
+/// let mic = view.sources().next().ok_or("no source")?;
+/// assert_eq!((mic.source(), mic.cell(Cell::QueueDepth)), (MIC, Some(2.0)));
+/// assert_eq!(mic.metrics().queue_bytes, 6_400);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SourceView<'a> {
     source: SourceName,

@@ -83,7 +83,7 @@ tachograph_core::labels! {
 ///
 /// ```
 /// use tachograph::bridge::Recorder;
-/// use tachograph_core::registry::Registry;
+/// use tachograph::registry::Registry;
 ///
 /// let registry = Registry::new();
 /// let recorder = Recorder::new(&registry)?;
@@ -131,7 +131,7 @@ impl Recorder {
     ///
     /// ```no_run
     /// use tachograph::bridge::Recorder;
-    /// use tachograph_core::registry::Registry;
+    /// use tachograph::registry::Registry;
     ///
     /// let registry = Registry::new();
     /// Recorder::new(&registry)?.install()?;
@@ -147,6 +147,16 @@ impl Recorder {
 }
 
 /// The process counts through another recorder.
+///
+/// ```
+/// use tachograph::bridge::{AlreadyInstalled, Recorder};
+/// use tachograph::registry::Registry;
+///
+/// let (one, other) = (Registry::new(), Registry::new());
+/// Recorder::new(&one)?.install()?;
+/// assert_eq!(Recorder::new(&other)?.install(), Err(AlreadyInstalled));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the process has a recorder already; install one, or use metrics::with_local_recorder for parts of a program")]
 pub struct AlreadyInstalled;
@@ -155,7 +165,7 @@ pub struct AlreadyInstalled;
 ///
 /// ```
 /// use tachograph::bridge::Recorder;
-/// use tachograph_core::registry::Registry;
+/// use tachograph::registry::Registry;
 ///
 /// let registry = Registry::new();
 /// let recorder = Recorder::builder()

@@ -1,6 +1,15 @@
 use tachograph_core::registry::RegisterError;
 
 /// Why metrics are not pushed.
+///
+/// ```
+/// use tachograph::export::{Otlp, OtlpError};
+/// use tachograph::registry::Registry;
+/// use tokio_util::sync::CancellationToken;
+///
+/// let refused = Otlp::new("https://collector").spawn(&Registry::new(), CancellationToken::new());
+/// assert!(matches!(refused, Err(OtlpError::Https)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OtlpError {

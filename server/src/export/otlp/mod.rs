@@ -54,6 +54,13 @@ const RESERVED: [HeaderName; 6] = [
 ];
 
 /// What a point of a counter or histogram says.
+///
+/// ```
+/// use tachograph::export::{Otlp, Temporality};
+///
+/// let _to_add_up = Otlp::new("http://127.0.0.1:4318").temporality(Temporality::Delta);
+/// assert_eq!(Temporality::default(), Temporality::Cumulative);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Temporality {
@@ -96,7 +103,7 @@ impl Temporality {
 /// use std::time::Duration;
 ///
 /// use tachograph::export::{Otlp, Temporality};
-/// use tachograph_core::registry::{Descriptor, Registry};
+/// use tachograph::registry::{Descriptor, Registry};
 /// use tokio_util::sync::CancellationToken;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
