@@ -41,7 +41,8 @@ pub(super) struct HistogramText {
 pub(super) struct Lead {
     /// What stands before each label's value; without labels, before the figure.
     pieces: Vec<String>,
-    end: &'static str,
+    /// Whether the last label's value stands right before the figure.
+    is_closed: bool,
 }
 
 impl Lead {
@@ -54,20 +55,24 @@ impl Lead {
         if pieces.is_empty() {
             pieces.push(joined(name, " "));
         }
-        Self { pieces, end: if labels.is_empty() || has_bound { "" } else { "\"} " } }
+        Self { pieces, is_closed: !labels.is_empty() && !has_bound }
     }
 
+    #[inline]
     fn put(&self, labels: &LabelValues, out: &mut Vec<u8>) {
         let mut values = labels.iter();
         for piece in &self.pieces {
             out.extend_from_slice(piece.as_bytes());
             if let Some(value) = values.next() {
-                put_escaped(value, true, out);
+                put_value(value, out);
             }
         }
-        out.extend_from_slice(self.end.as_bytes());
+        if self.is_closed {
+            out.extend_from_slice(b"\"} ");
+        }
     }
 
+    #[inline]
     fn put_line(&self, labels: &LabelValues, out: &mut Vec<u8>, put_figure: impl FnOnce(&mut Vec<u8>)) {
         self.put(labels, out);
         put_figure(out);
@@ -94,6 +99,7 @@ impl FamilyText {
         }
     }
 
+    #[inline]
     pub(super) fn write(&mut self, labels: &LabelValues, value: &Value, exemplars: &[Exemplar], out: &mut Vec<u8>) {
         match (self, value) {
             (Self::Single(lead), Value::Counter(total)) => lead.put_line(labels, out, |out| put_whole(*total, out)),
@@ -144,7 +150,7 @@ fn put_exemplar(exemplar: &Exemplar, out: &mut Vec<u8>) {
     for part in [" # {", EXEMPLAR_LABEL, "=\""] {
         out.extend_from_slice(part.as_bytes());
     }
-    put_escaped(&exemplar.session_id, true, out);
+    put_value(&exemplar.session_id, out);
     out.extend_from_slice(b"\"} ");
     put_float(exemplar.value, out);
     out.push(b' ');
@@ -176,7 +182,41 @@ fn put_head(kind: Kind, descriptor: &Descriptor, name: &str, format: Text, out: 
     }
 }
 
+/// A label's value, in quotes.
+#[inline]
+fn put_value(value: &str, out: &mut Vec<u8>) {
+    if is_plain(value.as_bytes()) {
+        out.extend_from_slice(value.as_bytes());
+    } else {
+        put_escaped(value, true, out);
+    }
+}
+
+/// Whether nothing of a value is to be escaped, eight bytes at a time: nearly all values are such.
+#[inline]
+fn is_plain(value: &[u8]) -> bool {
+    match value.last_chunk() {
+        Some(last) => value.as_chunks().0.iter().chain([last]).all(|eight| !has_special(*eight)),
+        None => !value.iter().any(|byte| matches!(byte, b'\\' | b'\n' | b'"')),
+    }
+}
+
+/// Whether one of eight bytes is a backslash, a line feed or a quote: less one, with its highest bit, a byte has
+/// that bit if it was zero, which those are that equal what they are compared with.
+#[inline]
+fn has_special(eight: [u8; 8]) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = u64::from_le_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(eight);
+    let zeros = |byte: u8| {
+        let compared = word ^ (ONES * u64::from(byte));
+        compared.wrapping_sub(ONES) & !compared & HIGHEST
+    };
+    (zeros(b'\\') | zeros(b'\n') | zeros(b'"')) != 0
+}
+
 /// A backslash, a line feed and, in quotes, a quote are written with a backslash.
+#[cold]
 fn put_escaped(text: &str, is_quoted: bool, out: &mut Vec<u8>) {
     let is_special = |byte: &u8| matches!(byte, b'\\' | b'\n') || (*byte == b'"' && is_quoted);
     let mut rest = text.as_bytes();

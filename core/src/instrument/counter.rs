@@ -36,9 +36,14 @@ impl Counter {
         process::total(self.0.place)
     }
 
+    #[inline]
     pub(super) fn read_into(&self, reading: &mut Reading, value: &mut Value) {
         let (total, bytes) = reading.totals.get(self.0.place);
         reading.bytes += bytes as u64;
-        *value = Value::Counter(total);
+        match value {
+            // As a rule: what is there needs no dropping.
+            Value::Counter(held) => *held = total,
+            other => *other = Value::Counter(total),
+        }
     }
 }

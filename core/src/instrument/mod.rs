@@ -35,6 +35,7 @@ use crate::registry::Kind;
 use crate::snapshot::Value;
 
 /// Writes what a series recorded until now into `value`, reusing its memory.
+#[inline]
 pub(crate) fn read_into(handle: &Handle, reading: &mut Reading, value: &mut Value) {
     match handle.owner.kind {
         Kind::Counter => Counter::of(handle).read_into(reading, value),

@@ -92,6 +92,7 @@ impl Default for Totals {
 
 impl Totals {
     /// The counter's total, and the bytes of its cells.
+    #[inline]
     pub(crate) fn get(&mut self, place: Place) -> (u64, usize) {
         let window = place.window(WINDOW);
         if self.window != Some(window) {
@@ -100,6 +101,7 @@ impl Totals {
         (self.totals[place.offset() % WINDOW], self.slabs * size_of::<AtomicU64>())
     }
 
+    #[inline(never)]
     fn read(&mut self, window: Place) {
         *self = Self { window: Some(window), ..Self::default() };
         for cells in PROCESS.all().filter_map(|slab| slab.counts.run(window, WINDOW)) {

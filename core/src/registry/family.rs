@@ -285,6 +285,7 @@ impl Shared {
 
     /// Reads the series of a number, in the order in which they were made; the overflow series if there is no
     /// number. Returns its labels.
+    #[inline]
     pub(super) fn read_one(
         &self,
         number: Option<usize>,

@@ -89,6 +89,7 @@ impl Walk {
     }
 
     /// The next series; none at the end. Families without series are passed over.
+    #[inline]
     #[expect(clippy::should_implement_trait, reason = "what it returns is lent")]
     pub fn next(&mut self) -> Option<Walked<'_>> {
         while self.current.as_ref().is_none_or(Current::is_over) {
