@@ -5,6 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use tachograph_core::exposition::{Format, Page};
 use tachograph_core::registry::{Descriptor, Registry};
 use tachograph_core::wire::frame::{Cell as Figure, Decoder, Record, RecordKind};
 
@@ -42,6 +43,32 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
+
+/// The most bytes that writing a page piece by piece held besides what was there, of so many series.
+fn page_bytes(series: usize, format: Format) -> isize {
+    const PIECE_BYTES: usize = 16 * 1024;
+    let registry = Registry::with_series_limit(series);
+    let family = registry.counter(&Descriptor::new("many", "").label("by")).unwrap();
+    (0..series).for_each(|by| family.with(&[("by", &format!("somebody-{by}"))]).unwrap().inc());
+    let before = HELD.get();
+    MOST.set(before);
+    let mut page = Page::new(&registry, format, 0);
+    let (mut piece, mut written) = (Vec::new(), 0);
+    while page.write(&mut piece, PIECE_BYTES) {
+        written += piece.len();
+        piece.clear();
+    }
+    assert!(written > 20 * (series - 1_000), "{written} bytes of {series} series");
+    MOST.get() - before
+}
+
+#[test]
+fn a_page_takes_as_much_memory_of_few_series_as_of_many() {
+    for format in [Format::OpenMetrics, Format::Prometheus, Format::Protobuf] {
+        let (few, many) = (page_bytes(4_000, format), page_bytes(100_000, format));
+        assert!(many <= few && few < 64 * 1024, "{format:?}: {few} bytes of few, {many} of many");
+    }
+}
 
 /// Allocations of this thread while it does `work`.
 fn allocations(work: impl FnOnce()) -> u64 {

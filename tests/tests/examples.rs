@@ -208,30 +208,46 @@ fn cargo(command: &mut Command) -> Result<(), Failure> {
     if wait(&mut child, BUILT_WITHIN)?.success() { Ok(()) } else { Err("cargo failed; it says why above".into()) }
 }
 
-/// An example of the server, built with the others and as `cargo test --all-features` builds them.
+/// An example of the server, in a crate of what the guide says that it takes and nothing else.
 fn example(name: &str) -> Result<PathBuf, Failure> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let build =
-        || built(&["build", "-p", "tachograph", "--all-features", "--examples"]).map_err(|error| error.to_string());
-    Ok(BUILT.get_or_init(build).as_ref().map_err(String::as_str)?.join("examples").join(name))
+    let build = || build_examples().map_err(|error| error.to_string());
+    Ok(BUILT.get_or_init(build).as_ref().map_err(String::as_str)?.join(name))
+}
+
+fn build_examples() -> Result<PathBuf, Failure> {
+    let read = |file: &str| fs::read_to_string(root().join("server/examples").join(file));
+    let mut files = vec![("bin/shared/mod.rs".to_owned(), read("shared/mod.rs")?)];
+    for name in ["smallest", "facade", "pipeline"] {
+        files.push((format!("bin/{name}.rs"), read(&format!("{name}.rs"))?));
+    }
+    build_crate("programs", block(&guide()?, "toml", "tokio-util")?, &files)
 }
 
 /// A crate of what the guide says and nothing else; returns where its programs are.
 fn build_guide() -> Result<PathBuf, Failure> {
-    let (guide, folder) = (guide()?, Path::new(env!("CARGO_TARGET_TMPDIR")).join("shop"));
+    let guide = guide()?;
+    let first = ("main.rs".to_owned(), block(&guide, "rust,no_run", "fn main")?.to_owned());
+    let sessions = ("bin/sessions.rs".to_owned(), block(&guide, "rust", "recv_many")?.to_owned());
+    build_crate("shop", block(&guide, "toml", "[dependencies]")?, &[first, sessions])
+}
+
+/// An empty crate, with these dependencies and files below its `src`.
+fn build_crate(name: &str, dependencies: &str, files: &[(String, String)]) -> Result<PathBuf, Failure> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let target = target()?.join("guide");
-    fs::create_dir_all(folder.join("src/bin"))?;
+    fs::create_dir_all(folder.join("src/bin/shared"))?;
     let server = root().join("server").canonicalize()?;
-    let dependencies = block(&guide, "toml", "[dependencies]")?;
     assert!(dependencies.contains("\"../tachograph/server\""), "{dependencies}");
     let dependencies = dependencies.replace("../tachograph/server", server.to_str().ok_or("a path that is not text")?);
     // It lies below this workspace, and is none of its members.
-    let package = "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n";
+    let package = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n");
     fs::write(folder.join("Cargo.toml"), format!("{package}\n{dependencies}"))?;
     // The versions that are there already.
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
-    fs::write(folder.join("src/main.rs"), block(&guide, "rust,no_run", "fn main")?)?;
-    fs::write(folder.join("src/bin/sessions.rs"), block(&guide, "rust", "recv_many")?)?;
+    for (path, text) in files {
+        fs::write(folder.join("src").join(path), text)?;
+    }
     let mut build = Command::new(env!("CARGO"));
     let build = build.current_dir(&folder).args(["build", "--offline", "--target-dir"]).arg(&target);
     cargo(build.env("CARGO_PROFILE_DEV_DEBUG", "0"))?;
