@@ -65,8 +65,8 @@ async fn record(source: Source, queue: Sender<Picture>, end: CancellationToken) 
     while !end.is_cancelled() {
         let picture = vec![0; 4_000];
         let amount = Amount::new(1, picture.len() as u64).lasting(Duration::from_millis(10));
-        // Where the queue is full, guard and picture come back; let go of, they count as dropped.
-        let _full = queue.try_send((source.enqueue(amount), picture));
+        // Where the queue is full, guard and picture come back; let go of at once, they count as dropped.
+        drop(queue.try_send((source.enqueue(amount), picture)));
         let is_calm = began.elapsed().as_secs() % 6 >= 3;
         sleep(Duration::from_millis(if is_calm { 20 } else { 2 })).await;
     }

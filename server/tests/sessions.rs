@@ -121,7 +121,7 @@ async fn a_channel_that_overflows_drops_what_comes_back_and_nothing_is_unaccount
     });
     drop(sender);
     worker.await.unwrap();
-    let overflow = ["Audio arrives faster than it is processed", "The queue is full or nearly so"];
+    let overflow = ["More arrives than is processed", "The queue is full or nearly so"];
     assert_eq!(client.statuses()[..2].iter().filter(|text| overflow.contains(&text.as_str())).count(), 1);
     assert!(client.statuses().contains(&"Backlog cleared".to_owned()), "{:?}", client.statuses());
     let receipt = session.drain(Duration::from_secs(1)).await;

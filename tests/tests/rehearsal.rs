@@ -168,12 +168,12 @@ fn the_story_is_health_overload_and_recovery() -> Result<(), Failure> {
     assert!(overload.fill > 0.95 && overload.backlog > 1.5 && overload.realtime_factor > 1.2, "{}", overload.fill);
     assert!(overload.dropped > 0 && overload.level >= Level::Emergency, "{:?}", overload.level);
     for told in [
-        "Audio arrives faster than it is processed",
+        "More arrives than is processed",
         "The queue is full or nearly so",
         "Processing slower than real-time",
         "Reduced quality for stability",
         "Critical backlog, dropping frames",
-        "Audio was dropped",
+        "Frames were dropped",
         "The provider failed and is being restarted",
     ] {
         assert!(overload.was_told(told) && !health.was_told(told), "{told}: {:?}", overload.messages);

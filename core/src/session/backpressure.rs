@@ -35,7 +35,7 @@ impl Backpressure {
     fn status(self) -> Status {
         match self {
             Self::Normal => Status::new(StatusState::Streaming, "Backlog cleared"),
-            Self::Buffering => Status::new(StatusState::Buffering, "Audio arrives faster than it is processed"),
+            Self::Buffering => Status::new(StatusState::Buffering, "More arrives than is processed"),
             Self::Overloaded => Status::new(StatusState::Overloaded, "The queue is full or nearly so"),
         }
     }

@@ -348,7 +348,7 @@ impl Source {
             dropped_frames: Some(news.frames),
             dropped_seconds: Some(rounded(news.media_seconds(), 2)),
             dropped_total: Some(self.dropped.frames),
-            ..Status::new(StatusState::Backpressure, "Audio was dropped")
+            ..Status::new(StatusState::Backpressure, "Frames were dropped")
         })
     }
 

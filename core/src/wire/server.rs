@@ -98,7 +98,7 @@ pub enum StatusState {
     Buffering,
     /// Audio is about to be dropped, or is.
     Overloaded,
-    /// Audio was dropped.
+    /// Frames were dropped.
     Backpressure,
     /// Another provider takes over.
     Reconnecting,

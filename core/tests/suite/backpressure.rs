@@ -117,7 +117,7 @@ fn a_status_says_which_source_and_how_much_waits() {
     assert_eq!(
         told,
         [
-            (Buffering, "Audio arrives faster than it is processed".into(), Some(MIC), Some(1.75)),
+            (Buffering, "More arrives than is processed".into(), Some(MIC), Some(1.75)),
             (Streaming, "Backlog cleared".into(), Some(MIC), Some(0.0)),
         ]
     );

@@ -5,7 +5,8 @@ use tachograph_core::time::Moment;
 
 use super::source::Source;
 
-/// What waits in the application's queue. Let go of, it counts as dropped.
+/// What waits in the application's queue. Let go of, it counts as dropped; until then it waits, so that one which a
+/// full queue gives back is to be let go of at once.
 ///
 /// ```
 /// use tachograph::Tachograph;

@@ -27,7 +27,7 @@
 //! });
 //! for token in ["one", "two"] {
 //!     // Where the queue is full, the guard comes back with the token and counts it as dropped.
-//!     let _full = sender.try_send((tokens.enqueue(Amount::new(1, token.len() as u64)), token.to_owned()));
+//!     drop(sender.try_send((tokens.enqueue(Amount::new(1, token.len() as u64)), token.to_owned())));
 //! }
 //! drop(sender);
 //! worker.await?;

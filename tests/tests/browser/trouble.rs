@@ -34,7 +34,7 @@ async fn an_overloaded_provider_is_told_and_followed_to_its_session() -> Result<
 
     let opened = open_by_keyboard(&page).await?;
     assert_eq!(page.session().name().await?, opened);
-    page.session().until_state(|state| state == "slower than real time" || state == "dropping audio").await?;
+    page.session().until_state(|state| state == "slower than real time" || state == "dropping frames").await?;
     page.until_cards(|cards| cards.len() == 11 && cards[0].legend.len() == 2).await?;
     let events = page.session().events().await?;
     assert!(

@@ -12,7 +12,7 @@ const FIGURES_OLD_MS: i64 = 3_000;
 pub enum Trouble {
     /// Its provider failed for good.
     ProviderFailed,
-    /// Audio was dropped in the last 10 s.
+    /// Frames were dropped in the last 10 s.
     Dropping,
     /// Processing takes longer than the audio lasts.
     FallsBehind,
@@ -47,7 +47,7 @@ impl Trouble {
             Self::ProviderFailed => "provider failed",
             Self::ProviderRestarting => "provider restarting",
             Self::ProviderStalled => "provider stalled",
-            Self::Dropping => "dropping audio",
+            Self::Dropping => "dropping frames",
             Self::FallsBehind => "slower than real time",
             Self::QueueNearlyFull => "queue nearly full",
             Self::Degraded(Level::Normal | Level::Warning) => "degraded: warning",
