@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use tachograph_core::exposition::{Format, Page};
 
-use super::compression::{GZIP, accepts};
+use super::accepted::{GZIP, accepts, weight_of};
 use super::gzip::Gzip;
 use super::pieces::{PIECE_BYTES, Pieces, written};
 use crate::app::App;
@@ -82,12 +82,6 @@ fn format_of(range: &str) -> Option<Format> {
 fn parameter<'a>(range: &'a str, name: &str) -> Option<&'a str> {
     let mut named = range.split(';').skip(1).filter_map(|part| part.trim().split_once('='));
     named.find(|(held, _)| held.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim_matches('"'))
-}
-
-/// In thousandths; 1 where nothing is said.
-fn weight_of(range: &str) -> u32 {
-    parameter(range, "q")
-        .map_or(1_000, |text| text.parse::<f32>().map_or(0, |weight| (weight.clamp(0.0, 1.0) * 1_000.0) as u32))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The addresses of a server.
 
-mod api;
 #[cfg(any(feature = "prometheus", feature = "ui"))]
-mod compression;
+mod accepted;
+mod api;
 #[cfg(feature = "prometheus")]
 mod exposition;
 #[cfg(feature = "prometheus")]

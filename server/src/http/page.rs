@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::{Embed, EmbeddedFile};
 
-use super::compression::{GZIP, accepts};
+use super::accepted::{GZIP, accepts};
 use crate::app::App;
 
 const INDEX: &str = "index.html";

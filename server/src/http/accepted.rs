@@ -1,4 +1,4 @@
-//! How an answer may be compressed.
+//! What a request says that it accepts.
 
 use axum::http::{HeaderMap, header};
 
@@ -11,9 +11,15 @@ pub(super) fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
 }
 
 fn allows(entry: &str, encoding: &str) -> bool {
-    let (name, weight) = entry.split_once(';').unwrap_or((entry, "q=1"));
-    let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(1.0);
-    name.trim().eq_ignore_ascii_case(encoding) && weight > 0.0
+    let name = entry.split(';').next().unwrap_or_default();
+    name.trim().eq_ignore_ascii_case(encoding) && weight_of(entry) > 0
+}
+
+/// How much an entry of such a header is liked, in thousandths: all where nothing is said, nothing where it cannot be
+/// read.
+pub(super) fn weight_of(entry: &str) -> u32 {
+    let weight = entry.split(';').find_map(|part| part.trim().strip_prefix("q="));
+    weight.map_or(1_000, |text| text.parse::<f32>().map_or(0, |weight| (weight.clamp(0.0, 1.0) * 1_000.0) as u32))
 }
 
 #[cfg(test)]
@@ -36,5 +42,6 @@ mod tests {
         assert!(!accepts_in(&[""], "br"));
         assert!(!accepts_in(&[], "br"));
         assert!(!accepts_in(&["brotli"], "br"));
+        assert!(!accepts_in(&["br;q=many"], "br"));
     }
 }
