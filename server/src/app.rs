@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::hub::{Hub, Kept};
+use crate::limits::LimitsInForce;
 #[cfg(feature = "live")]
 use crate::listener::Listener;
 use crate::metrics::ServerMetrics;
@@ -25,6 +26,8 @@ pub(crate) type App = Arc<Shared>;
 pub(crate) struct Shared {
     /// The bounds and choices.
     pub(crate) options: Options,
+    /// How much of everything there may be.
+    pub(crate) limits: LimitsInForce,
     /// What takes audio in, if it does.
     #[cfg(feature = "live")]
     pub(crate) listener: Option<Listener>,
@@ -62,6 +65,7 @@ impl Shared {
         Ok(Self {
             metrics: ServerMetrics::register(&registry)?,
             hub: Hub::new(&registry, options.history),
+            limits: LimitsInForce::new(options.limits),
             options,
             #[cfg(feature = "live")]
             listener: None,

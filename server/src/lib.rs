@@ -55,6 +55,7 @@ mod error;
 pub mod export;
 mod http;
 mod hub;
+mod limits;
 #[cfg(feature = "live")]
 pub mod listener;
 mod metrics;
@@ -73,6 +74,7 @@ mod guide {}
 pub use self::metrics::ServerMetrics;
 pub use http::router;
 pub use hub::HistoryLimits;
+pub use limits::Limits;
 pub use serve::serve;
 pub use tachograph::{Builder, Tachograph};
 pub use tachograph_core::{exposition, instrument, label, labels, registry, snapshot, time, wire};

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use tachograph_core::wire::Identity;
 
 use crate::hub::HistoryLimits;
+use crate::limits::Limits;
 
 /// Called at each tick of each session, before its figures are taken. A panic in it costs that tick,
 /// nothing else.
@@ -12,17 +13,12 @@ pub(crate) type SessionTickHook = Arc<dyn Fn(&Identity, u64) + Send + Sync>;
 pub(crate) type TickHook = Box<dyn Fn(u64) + Send + Sync>;
 
 /// The bounds and choices of a Tachograph.
+#[derive(Default)]
 pub(crate) struct Options {
-    /// Sessions at once; one more is refused.
-    pub(crate) sessions_max: usize,
+    /// Those that it begins with.
+    pub(crate) limits: Limits,
     /// How much of the past is kept for viewers.
     pub(crate) history: HistoryLimits,
     pub(crate) session_tick_hook: Option<SessionTickHook>,
     pub(crate) tick_hooks: Vec<TickHook>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { sessions_max: 1_000, history: HistoryLimits::default(), session_tick_hook: None, tick_hooks: Vec::new() }
-    }
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Shared};
 use crate::hub::HistoryLimits;
+use crate::limits::Limits;
 #[cfg(feature = "live")]
 use crate::listener::Listener;
 use crate::metrics::ServerMetrics;
@@ -37,10 +38,11 @@ pub struct Tachograph(pub(crate) App);
 ///
 /// ```
 /// use std::time::Duration;
-/// use tachograph::{HistoryLimits, Tachograph};
+/// use tachograph::{HistoryLimits, Limits, Tachograph};
 ///
 /// let history = HistoryLimits { span: Duration::from_secs(15 * 60), ..HistoryLimits::default() };
-/// let tacho = Tachograph::builder().sessions_max(200).history(history).build()?;
+/// let limits = Limits { sessions: 200, ..Limits::default() };
+/// let tacho = Tachograph::builder().limits(limits).history(history).build()?;
 /// # Ok::<(), tachograph::registry::RegisterError>(())
 /// ```
 #[must_use]
@@ -88,6 +90,16 @@ impl Tachograph {
         SessionBuilder::new(&self.0, Identity { session_id, attempt_id: None, connection_id: None })
     }
 
+    /// How much of everything there may be now.
+    pub fn limits(&self) -> Limits {
+        self.0.limits.now()
+    }
+
+    /// Other limits from now on. What is there already stays, also beyond them.
+    pub fn set_limits(&self, limits: Limits) {
+        self.0.limits.set(limits);
+    }
+
     /// Cancel it to end: viewers are told goodbye, and [`serve`](crate::serve) returns. Sessions of the
     /// application are its own to end.
     pub fn shutdown(&self) -> &CancellationToken {
@@ -102,9 +114,9 @@ impl Builder {
         self
     }
 
-    /// Sessions at once; one more is refused. 1,000 unless told.
-    pub fn sessions_max(mut self, sessions_max: usize) -> Self {
-        self.options.sessions_max = sessions_max;
+    /// How much of everything there may be at once.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.options.limits = limits;
         self
     }
 
@@ -161,7 +173,7 @@ impl fmt::Debug for Tachograph {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Options { sessions_max, history, .. } = &self.options;
-        f.debug_struct("Builder").field("sessions_max", sessions_max).field("history", history).finish_non_exhaustive()
+        let Options { limits, history, .. } = &self.options;
+        f.debug_struct("Builder").field("limits", limits).field("history", history).finish_non_exhaustive()
     }
 }

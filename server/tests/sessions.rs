@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::json;
-use tachograph::Tachograph;
 use tachograph::exposition::{Format, Page};
 use tachograph::session::{
     Amount, Degrade, Level, Observer, OpenError, ProviderPhase, Queued, SourceConfig, Voice, Work,
 };
 use tachograph::wire::{ErrorCode, Metrics, ProviderState, Receipt, ServerMessage, SourceReceipt, Tally};
+use tachograph::{Limits, Tachograph};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -221,7 +221,8 @@ async fn a_provider_that_failed_is_shown_as_failed() {
 
 #[tokio::test]
 async fn what_cannot_be_opened_says_why_and_changes_nothing() {
-    let tacho = Tachograph::builder().sessions_max(1).build().unwrap();
+    let limits = Limits { sessions: 1, ..Limits::default() };
+    let tacho = Tachograph::builder().limits(limits).build().unwrap();
     assert_eq!(tacho.session("").open().unwrap_err(), OpenError::InvalidId("session_id"));
     assert_eq!(tacho.session("a").attempt_id("ä".repeat(257)).open().unwrap_err(), OpenError::InvalidId("attempt_id"));
     let session = tacho.session("ä".repeat(256)).sources_max(1).open().unwrap();

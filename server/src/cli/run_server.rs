@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CliError, print_line, rehearsal};
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
-use crate::{HistoryLimits, Tachograph, serve as serve_tachograph};
+use crate::{HistoryLimits, Limits, Tachograph, serve as serve_tachograph};
 
 /// After a signal the process ends within 10 s, even if nothing else in it gets to run.
 const WATCHDOG: Duration = Duration::from_millis(9_800);
@@ -124,7 +124,8 @@ impl ServeArgs {
             span: Duration::from_secs(u64::from(self.history_minutes) * 60),
             bytes: self.history_megabytes as usize * 1_000_000,
         };
-        let builder = Tachograph::builder().sessions_max(self.max_sessions as usize).history(history);
+        let limits = Limits { sessions: self.max_sessions as usize, ..Limits::default() };
+        let builder = Tachograph::builder().limits(limits).history(history);
         Ok(builder.listener(listener).build()?)
     }
 

@@ -190,7 +190,7 @@ impl LiveSession {
                 receipt: OnceLock::new(),
             })
         };
-        let Some(session) = app.sessions.enter(app.options.sessions_max, make) else {
+        let Some(session) = app.sessions.enter(app.limits.now().sessions, make) else {
             app.metrics.sessions_refused.inc();
             return None;
         };

@@ -98,7 +98,7 @@ pub enum OpenError {
     #[error("`{0}` must have 1 to {ID_CHARS_MAX} characters")]
     InvalidId(&'static str),
     /// There are as many sessions as there may be.
-    #[error("there are {0} sessions, as many as there may be; end some, or allow more with `sessions_max`")]
+    #[error("there are {0} sessions, as many as there may be; end some, or allow more with `Limits::sessions`")]
     AtCapacity(usize),
     /// There is no runtime whose timers could meter it.
     #[error("a session must be opened within a tokio runtime")]
@@ -155,7 +155,7 @@ impl SessionBuilder {
         self.check_ids()?;
         let runtime = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
         self.identity.connection_id.get_or_insert_with(|| Uuid::new_v4().to_string());
-        let sessions_max = self.app.options.sessions_max;
+        let sessions_max = self.app.limits.now().sessions;
         let Some(live) = LiveSession::start(self, runtime) else { return Err(OpenError::AtCapacity(sessions_max)) };
         Ok(Session(live))
     }

@@ -1,0 +1,69 @@
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+/// How much of everything there may be at once. Each limit has an answer for who meets it, and a counter.
+///
+/// Defaults are for a small machine. They can be changed while all works: see
+/// [`set_limits`](crate::Tachograph::set_limits).
+///
+/// ```
+/// use tachograph::{Limits, Tachograph};
+///
+/// let limits = Limits { sessions: 200, ..Limits::default() };
+/// let tacho = Tachograph::builder().limits(limits).build()?;
+/// assert_eq!(tacho.limits().sessions, 200);
+/// # Ok::<(), tachograph::registry::RegisterError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions; one more is refused.
+    pub sessions: usize,
+    /// Bytes that all sessions' queues and messages may hold together; beyond it the newest sessions are ended.
+    pub sessions_bytes: usize,
+    /// Viewers of the stream: pages, scripts and others; one more is refused.
+    pub viewers: usize,
+    /// Connections to the server; one more is closed at once.
+    pub connections: usize,
+    /// Of them those from one address; one more is closed at once.
+    pub connections_per_address: usize,
+    /// Messages a second that are read of a live-listener's connection; what comes faster waits.
+    pub messages_per_second: u32,
+    /// How long a client may take to send a request's header.
+    pub header_time: Duration,
+    /// How long a client may take to agree on encryption.
+    pub handshake_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 1_000,
+            sessions_bytes: 256 * 1_000_000,
+            viewers: 1_000,
+            connections: 4_096,
+            connections_per_address: 512,
+            messages_per_second: 500,
+            header_time: Duration::from_secs(10),
+            handshake_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The limits that hold now.
+#[derive(Debug, Default)]
+pub(crate) struct LimitsInForce(RwLock<Limits>);
+
+impl LimitsInForce {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self(RwLock::new(limits))
+    }
+
+    pub(crate) fn now(&self) -> Limits {
+        *self.0.read()
+    }
+
+    pub(crate) fn set(&self, limits: Limits) {
+        *self.0.write() = limits;
+    }
+}
