@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use tachograph_core::registry::{Collector, Registry};
 use tachograph_core::time::Schedule;
 use tachograph_core::wire::frame::{Decoder, Encoder, Extent, Keyframes, ServerFigures, Tick};
-use tachograph_core::wire::{Event, EventKind, SessionState, rounded};
+use tachograph_core::wire::{Event, SessionState, rounded};
 use tokio::runtime::Handle;
 use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
@@ -28,6 +28,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::app::{App, Shared};
 use crate::clock::{Clock, unix_millis};
 use crate::error::ApiError;
+use crate::supervise::Task;
+use crate::watchdog;
 
 pub(crate) use channel::{Batch, Channel, KeyframesWanted};
 pub(crate) use cursor::Cursor;
@@ -95,6 +97,12 @@ impl Hub {
         }
     }
 
+    /// Whether somebody ticks, or is about to.
+    pub(crate) fn is_ticking(&self) -> bool {
+        let Some(ticking) = self.ticking.try_lock() else { return true };
+        ticking.task.as_ref().is_some_and(|task| !task.is_finished())
+    }
+
     /// The stream of everything.
     pub(crate) fn whole(&self) -> &Arc<Channel> {
         &self.whole
@@ -149,9 +157,10 @@ pub(crate) fn keep_ticking(app: &App) {
         tracing::error!(%error, "the process and its runtime are not metered: their metrics' names are taken");
     }
     if ticking.schedule.is_none() {
+        watchdog::watch(Arc::downgrade(app));
         // A fault in it costs that frame, as in all others.
         if catch_unwind(AssertUnwindSafe(|| publish(app, 0, Duration::ZERO))).is_err() {
-            note_failure(app);
+            app.note_failure(Task::Collector);
         }
     }
     let schedule = ticking.schedule.get_or_insert_with(|| Arc::new(Mutex::new(Schedule::new(app.clock.now(), TICK))));
@@ -166,23 +175,17 @@ struct Ticking {
     task: Option<AbortOnDropHandle<()>>,
 }
 
-/// A tick that fails costs that frame: the schedule goes on where it was.
+/// A tick that fails costs that frame: the schedule goes on where it was, and is the pause.
 async fn supervise(app: Weak<Shared>, clock: Clock, schedule: Arc<Mutex<Schedule>>) {
     loop {
         let collector = tokio::spawn(collect(Weak::clone(&app), clock, Arc::clone(&schedule)));
         let ended = AbortOnDropHandle::new(collector).await;
         let has_panicked = ended.is_err_and(|failure| failure.is_panic());
         match app.upgrade().filter(|_| has_panicked) {
-            Some(app) => note_failure(&app),
+            Some(app) => app.note_failure(Task::Collector),
             None => return,
         }
     }
-}
-
-fn note_failure(app: &App) {
-    tracing::error!("the collector failed and is restarted");
-    app.metrics.collector_restarts.inc();
-    app.tell(None, None, EventKind::CollectorRestarted);
 }
 
 /// Until nobody holds `app` any more.
