@@ -79,6 +79,8 @@ pub struct ServerMetrics {
     pub tick_seconds: Gauge,
     /// Server ticks skipped because the next one was due already.
     pub ticks_missed: Counter,
+    /// Times that wall time leapt: the clock was set, or the machine slept.
+    pub clock_steps: Counter,
     /// How late the newest server tick was.
     pub tick_lag_seconds: Gauge,
     protocol_errors: CounterFamily,
@@ -143,6 +145,7 @@ impl ServerMetrics {
                     .aggregation(Aggregation::Max),
             )?,
             ticks_missed: counter("tachograph_ticks_missed", "Server ticks skipped as too late")?,
+            clock_steps: counter("tachograph_clock_steps", "Times that the clock was set or the machine slept")?,
             tick_lag_seconds: gauge(
                 Descriptor::new("tachograph_tick_lag_seconds", "How late the newest server tick was")
                     .unit("s")

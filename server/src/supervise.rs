@@ -5,7 +5,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tachograph_core::wire::{ErrorCode, ErrorMessage, EventKind};
+use tachograph_core::wire::EventKind;
 use tokio::time::{Instant, sleep};
 
 use crate::app::Shared;
@@ -96,11 +96,10 @@ impl Shared {
     /// Counts a task's failure and tells all who look.
     pub(crate) fn note_failure(&self, task: Task) {
         self.count_failure(task);
-        let event = match task {
-            Task::Collector => EventKind::CollectorRestarted,
-            task => fault(task.told()),
-        };
-        self.tell(None, None, event);
+        match task {
+            Task::Collector => self.tell(None, None, EventKind::CollectorRestarted),
+            task => self.tell_fault(task.told()),
+        }
     }
 
     /// Counts a task's failure that its owner tells.
@@ -110,10 +109,6 @@ impl Shared {
             restarts.inc();
         }
     }
-}
-
-fn fault(message: &'static str) -> EventKind {
-    EventKind::Fault(ErrorMessage { code: ErrorCode::Internal, message: message.into(), fatal: false })
 }
 
 #[cfg(test)]

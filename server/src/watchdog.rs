@@ -4,8 +4,6 @@ use std::sync::Weak;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tachograph_core::wire::{ErrorCode, ErrorMessage, EventKind};
-
 use crate::app::{App, Shared};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -46,8 +44,7 @@ fn note_stuck(app: &App, newest: u64) {
 fn note_end(app: &App, stood: Duration) {
     let message = format!("the server's tick stood still for {:.0} s", stood.as_secs_f64());
     tracing::warn!("{message}");
-    let fault = ErrorMessage { code: ErrorCode::Internal, message: message.into(), fatal: false };
-    app.tell(None, None, EventKind::Fault(fault));
+    app.tell_fault(message);
 }
 
 /// What was seen of the tick.

@@ -26,7 +26,7 @@ use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::{App, Shared};
-use crate::clock::{Clock, unix_millis};
+use crate::clock::{Clock, ClockWatch, unix_millis};
 use crate::error::ApiError;
 use crate::supervise::Task;
 use crate::watchdog;
@@ -62,6 +62,7 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 struct Collecting {
     sampling: Sampling,
+    clock_watch: ClockWatch,
     collector: Collector,
     encoder: Encoder,
     sessions: Vec<SessionState>,
@@ -77,6 +78,7 @@ impl Hub {
     pub(crate) fn new(registry: &Registry, history: HistoryLimits) -> Self {
         let collecting = Collecting {
             sampling: Sampling::default(),
+            clock_watch: ClockWatch::default(),
             collector: registry.collector(),
             encoder: Encoder::new(),
             sessions: Vec::new(),
@@ -222,6 +224,15 @@ fn publish(app: &App, tick: u64, lag: Duration) {
     app.metrics.tick_seconds.set(app.clock.now().since(begun).as_secs_f64());
 }
 
+/// What is shown beside wall time is off by so much from what was before.
+fn note_clock_step(app: &App, leapt_ms: i64) {
+    app.metrics.clock_steps.inc();
+    let seconds = leapt_ms as f64 / 1_000.0;
+    let message = format!("wall time leapt by {seconds:+.1} s: the clock was set, or the machine slept");
+    tracing::warn!("{message}");
+    app.tell_fault(message);
+}
+
 /// A tick, as it goes out.
 struct Collected {
     entry: Entry,
@@ -234,6 +245,9 @@ struct Collected {
 impl Collecting {
     fn encode(&mut self, app: &App, tick: u64, lag: Duration) -> Collected {
         let (now, wall_ms) = (app.clock.now(), unix_millis());
+        if let Some(leapt_ms) = self.clock_watch.look(now, wall_ms) {
+            note_clock_step(app, leapt_ms);
+        }
         // What a tick took that failed, the next one tells.
         let (events, dropped) = app.hub.events.take();
         self.events.extend(events);
