@@ -45,7 +45,7 @@ pub(super) async fn run(app: Weak<Shared>, reader: Reader, sender: Sender, every
     tokio::select! {
         _done = work => {}
         () = too_late => {
-            let points = outbox.drain();
+            let points = outbox.drain() + halves.0.lock().await.give_up();
             outbox.counts.drop_points(points, Dropped::Shutdown);
             tracing::warn!(points, "the last metrics did not reach the OTLP collector in time");
         }
