@@ -38,6 +38,7 @@
 //! | `tracing` | [`bridge`]: how long the spans of `tracing` take |
 //! | `process` | CPU time, memory and descriptors of the process, at each tick |
 //! | `runtime` | what tokio says of its workers and tasks, at each tick |
+//! | `tls` | `Tls`: the server at https and wss, and `export` to a collector at https |
 //! | `live` | `listener`: audio by the live-listener protocol, and `provider`s that process it |
 //! | `cli` | the `tachograph` command |
 
@@ -65,6 +66,8 @@ pub mod provider;
 mod serve;
 pub mod session;
 mod tachograph;
+#[cfg(feature = "tls")]
+mod trust;
 
 /// The guide's code is tested with all features. The guide is not part of the package.
 #[cfg(all(doctest, feature = "cli", feature = "metrics", feature = "tracing"))]
@@ -75,6 +78,8 @@ pub use self::metrics::ServerMetrics;
 pub use http::router;
 pub use hub::HistoryLimits;
 pub use limits::Limits;
-pub use serve::serve;
+pub use serve::{Server, serve};
+#[cfg(feature = "tls")]
+pub use serve::{Tls, TlsError};
 pub use tachograph::{Builder, Tachograph};
 pub use tachograph_core::{exposition, instrument, label, labels, registry, snapshot, time, wire};

@@ -2,6 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tachograph_core::wire::{MIC, SYSTEM, ServerMessage, SourceName};
+use tokio_tungstenite::Connector;
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
@@ -16,6 +17,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Serves, and plays two sessions to itself over the real socket until `stop`.
 pub(super) async fn run(args: ServeArgs, stop: CancellationToken) -> Result<(), CliError> {
+    if args.is_encrypted() {
+        return Err(CliError::DemoTls);
+    }
     let pcm = audio_file::load_embedded(SPEECH, "speech.wav")?;
     let sessions = [("demo-meeting", vec![SYSTEM, MIC]), ("demo-dictation", vec![MIC])];
     let stop_sessions = stop.clone();
@@ -33,7 +37,7 @@ fn playback(name: &str, sources: Vec<SourceName>, pcm: bytes::Bytes, mut address
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     let url = format!("ws://{address}/ws/live-listener");
-    Playback { url, session_id: name.to_owned(), sources, pcm, speed: 1.0, repeat: true }
+    Playback { url, connector: Connector::Plain, session_id: name.to_owned(), sources, pcm, speed: 1.0, repeat: true }
 }
 
 async fn play_for_ever(playback: Playback, stop: CancellationToken) {

@@ -10,6 +10,8 @@ mod rehearsal;
 mod run_server;
 mod stream;
 mod tail;
+mod transport;
+mod trust;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -48,6 +50,12 @@ enum CliError {
     Serve(#[from] std::io::Error),
     #[error("{0}")]
     Register(#[from] tachograph_core::registry::RegisterError),
+    #[error("{0}")]
+    Tls(#[from] crate::TlsError),
+    #[error("{0}")]
+    Trust(#[from] crate::trust::TrustError),
+    #[error("the demo plays to itself, and speaks no TLS; leave --tls-cert out, or take serve and stream")]
+    DemoTls,
     #[error("{0}")]
     Otlp(#[from] crate::export::OtlpError),
     #[error("{0}")]

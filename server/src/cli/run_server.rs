@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CliError, print_line, rehearsal};
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
-use crate::{HistoryLimits, Limits, Tachograph, serve as serve_tachograph};
+use crate::{HistoryLimits, Limits, Tachograph};
 
 /// After a signal the process ends within 10 s, even if nothing else in it gets to run.
 const WATCHDOG: Duration = Duration::from_millis(9_800);
@@ -76,6 +76,9 @@ pub(super) struct ServeArgs {
     no_ladder: bool,
 
     #[command(flatten)]
+    transport: super::transport::TransportArgs,
+
+    #[command(flatten)]
     otlp: super::otlp::OtlpArgs,
 }
 
@@ -106,6 +109,10 @@ pub(super) fn parse_within(text: &str, min: f64, max: f64) -> Result<f64, String
 }
 
 impl ServeArgs {
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.transport.is_encrypted()
+    }
+
     fn tachograph(&self) -> Result<Tachograph, CliError> {
         let simulated = Simulated::new(SimulatedControl { rtf: self.simulated_rtf, fault: self.simulated_fault });
         // The control rehearses the provider that is to fail; a simulated fallback is a sound one.
@@ -125,6 +132,7 @@ impl ServeArgs {
             bytes: self.history_megabytes as usize * 1_000_000,
         };
         let limits = Limits { sessions: self.max_sessions as usize, ..Limits::default() };
+        let limits = self.transport.limits(limits);
         let builder = Tachograph::builder().limits(limits).history(history);
         Ok(builder.listener(listener).build()?)
     }
@@ -146,10 +154,11 @@ pub(super) async fn serve(
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), CliError> {
     let tacho = args.tachograph()?;
+    let server = args.transport.server(&tacho)?;
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    print_line(format_args!("listening on http://{address}"));
+    print_line(format_args!("listening on {}://{address}", args.transport.scheme()));
     ready(address);
     rehearsal::begin(&tacho, args.rehearse_series)?;
     let pushing = args.otlp.start(&tacho)?;
@@ -159,7 +168,7 @@ pub(super) async fn serve(
         tracing::info!("shutting down");
         shutdown.cancel();
     });
-    let served = serve_tachograph(listener, tacho).await;
+    let served = server.serve(listener).await;
     pushing.end().await;
     Ok(served?)
 }
