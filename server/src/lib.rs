@@ -66,7 +66,7 @@ pub mod provider;
 mod serve;
 pub mod session;
 mod tachograph;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", any(feature = "cli", feature = "otlp")))]
 mod trust;
 
 /// The guide's code is tested with all features. The guide is not part of the package.

@@ -23,7 +23,16 @@ pub(crate) enum TrustError {
 
 /// What a client says of whom it trusts: the authorities in a file, or without one those of the system. Reads files.
 pub(crate) fn client_config(authority: Option<&Path>) -> Result<ClientConfig, TrustError> {
-    let roots = authority.map_or_else(roots_of_the_system, roots_in)?;
+    trusting(authority.map_or_else(roots_of_the_system, roots_in)?)
+}
+
+/// Where all that is connected to is plain.
+#[cfg(feature = "otlp")]
+pub(crate) fn client_config_of_nobody() -> Result<ClientConfig, TrustError> {
+    trusting(RootCertStore::empty())
+}
+
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, TrustError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_protocol_versions(DEFAULT_VERSIONS).map_err(|_| TrustError::Provider)?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())

@@ -63,3 +63,49 @@ impl<B: HttpBody<Error: Into<Box<dyn std::error::Error + Send + Sync>>>> HttpBod
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+
+    use axum::body::Body;
+    use bytes::Bytes;
+    use futures_util::stream;
+    use tokio::time::Instant;
+
+    use super::super::admission::Permit;
+    use super::*;
+    use crate::Tachograph;
+
+    fn visit(tacho: &Tachograph) -> Arc<Visit> {
+        let address = std::net::Ipv4Addr::LOCALHOST.into();
+        Visit::new(Permit::take(&tacho.0, address, false).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up_and_counted() {
+        let tacho = Tachograph::new().unwrap();
+        let pieces = stream::unfold(3, async |left: u32| {
+            let wait = if left > 0 { TIME_MAX / 10 } else { TIME_MAX * 10 };
+            sleep(wait).await;
+            Some((Ok::<_, io::Error>(Bytes::from_static(b"x")), left.saturating_sub(1)))
+        });
+        let mut body = pin!(Timed::new(Body::from_stream(pieces), visit(&tacho)));
+        let began = Instant::now();
+        let mut frames = 0;
+        while let Some(Ok(_)) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+            frames += 1;
+        }
+        assert_eq!((frames, began.elapsed().as_secs()), (3, TIME_MAX.as_secs()), "all of it has one deadline");
+        let counted = tacho.registry().snapshot().counter("tachograph_connections_cut_off", &[("reason", "body")]);
+        assert_eq!(counted, Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_is_passed_on() {
+        let tacho = Tachograph::new().unwrap();
+        let body = Body::new(Timed::new(Body::from("whole"), visit(&tacho)));
+        assert_eq!(axum::body::to_bytes(body, 100).await.unwrap(), "whole");
+    }
+}

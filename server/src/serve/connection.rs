@@ -124,3 +124,68 @@ impl Serving {
         protocol
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::routing::get;
+    use futures_util::stream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+    use crate::Tachograph;
+
+    async fn panics() -> &'static str {
+        panic!("a handler's fault")
+    }
+
+    /// Breaks off after a piece.
+    async fn panics_on_the_way() -> Body {
+        let pieces = stream::unfold(0, async |piece: u32| {
+            assert!(piece == 0, "an answer's fault");
+            Some((Ok::<_, std::io::Error>("piece"), 1))
+        });
+        Body::from_stream(pieces)
+    }
+
+    async fn ask(stream: &mut TcpStream, path: &str) -> String {
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
+        let mut text = vec![0; 4_096];
+        let read = timeout(Duration::from_secs(20), stream.read(&mut text)).await.unwrap().unwrap();
+        String::from_utf8_lossy(&text[..read]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_panic_stays_in_its_request_or_its_connection() {
+        let tacho = Tachograph::new().unwrap();
+        let routes = Router::new().route("/panics", get(panics)).route("/on-the-way", get(panics_on_the_way));
+        let router = routes.route("/fine", get(async || "fine"));
+        let serving = Arc::new(Serving { router, ..Serving::new(&Server::new(tacho.clone())) });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connect = async || {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, address) = listener.accept().await.unwrap();
+            serving.begin(stream, address, Permit::take(&tacho.0, address.ip(), false).unwrap());
+            client
+        };
+        let (mut one, mut other) = (connect().await, connect().await);
+        let answer = ask(&mut one, "/panics").await;
+        assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("\"internal\""), "{answer}");
+        assert!(!answer.contains("fault"), "{answer}");
+        assert!(ask(&mut one, "/fine").await.ends_with("fine"), "the connection is good for the next request");
+        ask(&mut one, "/on-the-way").await;
+        let mut rest = Vec::new();
+        timeout(Duration::from_secs(20), one.read_to_end(&mut rest)).await.expect("it is closed").unwrap();
+        assert!(ask(&mut other, "/fine").await.ends_with("fine"), "others go on");
+        let registry = tacho.registry();
+        assert_eq!(registry.snapshot().counter("tachograph_connection_failures", &[]), Some(2));
+        drop(other);
+        while registry.snapshot().gauge("tachograph_connections", &[]) != Some(0.0) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
