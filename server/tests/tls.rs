@@ -230,6 +230,23 @@ async fn who_does_not_agree_in_time_is_let_go_of() {
 }
 
 #[tokio::test]
+async fn an_encrypted_connection_that_asks_for_nothing_ends_as_idle() {
+    let files = Files::new();
+    let running = start(files.tls(), Limits { header_time: Duration::from_secs(1), ..Limits::default() }).await;
+    let mut idle = running.connect(&files.client()).await;
+    let mut begun = running.connect(&files.client()).await;
+    begun.write_all(b"GET /hea").await.unwrap();
+    for stream in [&mut idle, &mut begun] {
+        assert_eq!(timeout(LONG, stream.read(&mut [0; 16])).await.unwrap().unwrap(), 0, "it ends well");
+    }
+    let counted = |reason| {
+        let snapshot = running.tacho.registry().snapshot();
+        snapshot.counter("tachograph_connections_cut_off", &[("reason", reason)]).unwrap()
+    };
+    assert_eq!((counted("idle"), counted("header")), (1, 1));
+}
+
+#[tokio::test]
 async fn who_speaks_plain_http_is_told_to_speak_https() {
     let files = Files::new();
     let running = start(files.tls(), Limits::default()).await;

@@ -95,6 +95,8 @@ impl Serving {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        // What was read until here was for the encryption.
+        visit.rest();
         let service = service_fn(|request| answer(self.router.clone(), Arc::clone(&visit), peer, request));
         let connection = self.protocol().serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut connection = pin!(connection);

@@ -24,6 +24,6 @@ pub(super) async fn answer(
     let mut request = request.map(|body| Body::new(Timed::new(body, Arc::clone(&visit))));
     request.extensions_mut().insert(peer);
     let answered = confine(visit.app(), router.call(request)).await;
-    visit.has_answered();
+    visit.rest();
     answered.unwrap_or_else(|| Ok(ApiError::Internal.into_response()))
 }

@@ -99,7 +99,7 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.visit.has_read();
+            self.visit.begin();
         }
         read
     }

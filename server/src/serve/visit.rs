@@ -9,7 +9,7 @@ use crate::app::App;
 /// through an upgrade, too.
 pub(super) struct Visit {
     permit: Permit,
-    /// Something was read since the last request was answered.
+    /// Something was read that can be the beginning of a request.
     has_begun: AtomicBool,
 }
 
@@ -22,11 +22,13 @@ impl Visit {
         &self.permit.app
     }
 
-    pub(super) fn has_read(&self) {
+    /// Something was read.
+    pub(super) fn begin(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn has_answered(&self) {
+    /// The next request is waited for.
+    pub(super) fn rest(&self) {
         self.has_begun.store(false, Ordering::Relaxed);
     }
 
