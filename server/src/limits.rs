@@ -33,8 +33,8 @@ pub struct Limits {
     pub header_time: Duration,
     /// How long a client may take to agree on encryption.
     pub handshake_time: Duration,
-    /// How long a client may take nothing of what is sent to it. Viewers and live-listeners have 30 s to take a
-    /// message; this is for all the rest.
+    /// How long a client may take nothing of what is sent to it, or so little that the system's buffer stays full:
+    /// less than about 100 KB. Viewers and live-listeners have 30 s to take a message; this is for all the rest.
     pub stall_time: Duration,
 }
 

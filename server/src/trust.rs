@@ -3,10 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "cli")]
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::ring;
+#[cfg(feature = "cli")]
+use tokio_rustls::rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+#[cfg(feature = "cli")]
+use tokio_rustls::rustls::pki_types::{ServerName, UnixTime};
+#[cfg(feature = "cli")]
+use tokio_rustls::rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use tokio_rustls::rustls::{ClientConfig, DEFAULT_VERSIONS, RootCertStore};
+
+#[cfg(feature = "cli")]
+use crate::Tls;
 
 /// Why nobody can be trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +47,61 @@ fn trusting(roots: RootCertStore) -> Result<ClientConfig, TrustError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_protocol_versions(DEFAULT_VERSIONS).map_err(|_| TrustError::Provider)?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Trusts the certificate that a server of this process shows, by whatever name it is reached.
+#[cfg(feature = "cli")]
+pub(crate) fn client_config_of(tls: Tls) -> Result<ClientConfig, TrustError> {
+    let provider = Arc::new(ring::default_provider());
+    let own = Arc::new(Own { tls, signatures: provider.signature_verification_algorithms });
+    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(DEFAULT_VERSIONS);
+    let config = config.map_err(|_| TrustError::Provider)?.dangerous().with_custom_certificate_verifier(own);
+    Ok(config.with_no_client_auth())
+}
+
+/// Knows one certificate. Who shows it has to have its key, as with every other.
+#[cfg(feature = "cli")]
+#[derive(Debug)]
+struct Own {
+    tls: Tls,
+    signatures: WebPkiSupportedAlgorithms,
+}
+
+#[cfg(feature = "cli")]
+impl ServerCertVerifier for Own {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let stranger = || Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        self.tls.shows(shown).then(ServerCertVerified::assertion).ok_or_else(stranger)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.signatures)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.signatures)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.signatures.supported_schemes()
+    }
 }
 
 fn roots_in(path: &Path) -> Result<RootCertStore, TrustError> {

@@ -283,10 +283,10 @@ async fn with_a_long_answer(limits: Limits) -> Running {
     running
 }
 
-/// One that asks for it, and takes little at once.
-async fn reader(running: &Running) -> TcpStream {
+/// One that asks for it, and for which the system takes no more than so much at once.
+async fn reader(running: &Running, buffer_bytes: u32) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4_096).unwrap();
+    socket.set_recv_buffer_size(buffer_bytes).unwrap();
     let mut socket = socket.connect(running.address).await.unwrap();
     socket.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
     socket
@@ -295,13 +295,13 @@ async fn reader(running: &Running) -> TcpStream {
 #[tokio::test]
 async fn who_takes_nothing_of_an_answer_is_cut_off_and_who_takes_it_slowly_is_not() {
     let running = with_a_long_answer(Limits { stall_time: Duration::from_secs(3), ..Limits::default() }).await;
-    let stuck = reader(&running).await;
-    let mut slow = reader(&running).await;
+    let stuck = reader(&running, 4_096).await;
+    let mut slow = reader(&running, 65_536).await;
     let reading = tokio::spawn(async move {
         let (mut read, mut piece) = (0, vec![0; 32_768]);
         loop {
             // For longer than the stall time, then all the rest.
-            let pause = if read < 600_000 { 200 } else { 0 };
+            let pause = if read < 1_000_000 { 150 } else { 0 };
             sleep(Duration::from_millis(pause)).await;
             match slow.read(&mut piece).await.unwrap() {
                 0 => return read,
@@ -325,7 +325,7 @@ async fn a_shutdown_ends_in_time_whatever_state_connections_are_in() {
     begun.write_all(b"GET / HT").await.unwrap();
     let mut kept = running.connect().await;
     assert!(ask(&mut kept).await.starts_with("HTTP/1.1 200"));
-    let stuck = reader(&running).await;
+    let stuck = reader(&running, 4_096).await;
     let (viewer, _) = connect_async(format!("ws://{}/ws/stream", running.address)).await.unwrap();
     let mut lines = running.connect().await;
     lines.write_all(b"GET /api/v1/stream HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();

@@ -54,8 +54,6 @@ enum CliError {
     Tls(#[from] crate::TlsError),
     #[error("{0}")]
     Trust(#[from] crate::trust::TrustError),
-    #[error("the demo plays to itself, and speaks no TLS; leave --tls-cert out, or take serve and stream")]
-    DemoTls,
     #[error("{0}")]
     Otlp(#[from] crate::export::OtlpError),
     #[error("{0}")]
@@ -113,7 +111,7 @@ fn run(command: Command) -> Result<(), CliError> {
 
 async fn dispatch(command: Command, stop: CancellationToken) -> Result<(), CliError> {
     match command {
-        Command::Serve(args) => run_server::serve(args, stop, |_| {}).await,
+        Command::Serve(args) => run_server::serve(args, stop, |_, _| {}).await,
         Command::Stream(args) => stream::run(args, stop).await,
         Command::Tail(args) => tail::run(args, stop).await,
         Command::Demo(args) => demo::run(args, stop).await,

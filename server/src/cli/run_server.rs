@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CliError, print_line, rehearsal};
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
-use crate::{HistoryLimits, Limits, Tachograph};
+use crate::{HistoryLimits, Limits, Tachograph, Tls};
 
 /// After a signal the process ends within 10 s, even if nothing else in it gets to run.
 const WATCHDOG: Duration = Duration::from_millis(9_800);
@@ -109,10 +109,6 @@ pub(super) fn parse_within(text: &str, min: f64, max: f64) -> Result<f64, String
 }
 
 impl ServeArgs {
-    pub(super) fn is_encrypted(&self) -> bool {
-        self.transport.is_encrypted()
-    }
-
     fn tachograph(&self) -> Result<Tachograph, CliError> {
         let simulated = Simulated::new(SimulatedControl { rtf: self.simulated_rtf, fault: self.simulated_fault });
         // The control rehearses the provider that is to fail; a simulated fallback is a sound one.
@@ -147,19 +143,20 @@ impl ServeArgs {
     }
 }
 
-/// Serves until `stop`; `ready` is told the address once connections are accepted.
+/// Serves until `stop`; `ready` is told the address, and what encrypts, once connections are accepted.
 pub(super) async fn serve(
     args: ServeArgs,
     stop: CancellationToken,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(SocketAddr, Option<Tls>),
 ) -> Result<(), CliError> {
     let tacho = args.tachograph()?;
-    let server = args.transport.server(&tacho)?;
+    let tls = args.transport.tls()?;
+    let server = args.transport.server(&tacho, tls.as_ref());
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
     print_line(format_args!("listening on {}://{address}", args.transport.scheme()));
-    ready(address);
+    ready(address, tls);
     rehearsal::begin(&tacho, args.rehearse_series)?;
     let pushing = args.otlp.start(&tacho)?;
     let shutdown = tacho.shutdown().clone();

@@ -3,8 +3,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::CliError;
-use crate::{Limits, Server, Tachograph, Tls};
+use crate::{Limits, Server, Tachograph, Tls, TlsError};
 
 /// What the process has open beside connections: its listener, its runtime, its logs, files that it reads.
 const OWN_DESCRIPTORS: u64 = 64;
@@ -58,22 +57,26 @@ impl TransportArgs {
         }
     }
 
-    pub(super) fn is_encrypted(&self) -> bool {
-        self.tls_cert.is_some()
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.tls_cert.is_some() { "https" } else { "http" }
     }
 
-    pub(super) fn scheme(&self) -> &'static str {
-        if self.is_encrypted() { "https" } else { "http" }
+    /// What is given to speak https with, read again at each SIGHUP.
+    pub(super) fn tls(&self) -> Result<Option<Tls>, TlsError> {
+        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
+        let tls = Tls::from_files(certificate, key)?;
+        reload_at_signal(tls.clone());
+        Ok(Some(tls))
     }
 
     /// What serves, with as many descriptors as it may have.
-    pub(super) fn server(&self, tacho: &Tachograph) -> Result<Server, CliError> {
+    pub(super) fn server(&self, tacho: &Tachograph, tls: Option<&Tls>) -> Server {
         self.raise_descriptors();
         let server = Server::new(tacho.clone());
-        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(server) };
-        let tls = Tls::from_files(certificate, key)?;
-        reload_at_signal(tls.clone());
-        Ok(server.tls(tls))
+        match tls {
+            Some(tls) => server.tls(tls.clone()),
+            None => server,
+        }
     }
 
     /// The soft limit is low for the sake of programs that know no other way to wait; this one may have the hard one.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use clap::Args;
 use tokio_tungstenite::Connector;
 
-use crate::trust::{TrustError, client_config};
+use crate::Tls;
+use crate::trust::{TrustError, client_config, client_config_of};
 
 #[derive(Debug, Args)]
 pub(super) struct TrustArgs {
@@ -12,6 +13,12 @@ pub(super) struct TrustArgs {
     /// system's authorities]
     #[arg(long, env = "TACHOGRAPH_TLS_CA", value_name = "FILE")]
     tls_ca: Option<PathBuf>,
+}
+
+/// How to connect to a server of this process.
+pub(super) fn own_connector(tls: Option<Tls>) -> Result<Connector, TrustError> {
+    let Some(tls) = tls else { return Ok(Connector::Plain) };
+    Ok(Connector::Rustls(Arc::new(client_config_of(tls)?)))
 }
 
 impl TrustArgs {

@@ -13,17 +13,19 @@ use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{CertificateError, DEFAULT_VERSIONS, Error, RootCertStore, ServerConfig};
 
-use super::TlsError;
+use super::{Shown, TlsError};
 
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// What a server with this certificate and key says to those who connect.
-pub(super) fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+pub(super) fn read(certificate: &Path, key: &Path) -> Result<Shown, TlsError> {
     let chain = read_chain(certificate)?;
+    let own = chain.first().cloned().ok_or_else(|| TlsError::NoCertificate { path: certificate.into() })?;
+    ParsedCertificate::try_from(&own).map_err(|_| TlsError::InvalidCertificate { path: certificate.into() })?;
     let provider = Arc::new(ring::default_provider());
     let unusable = || TlsError::UnusableKey { path: key.into() };
     let signing = provider.key_provider.load_private_key(read_key(key)?).map_err(|_| unusable())?;
-    if let Some(why) = out_of_time(&chain, &provider) {
+    if let Some(why) = out_of_time(&own, &provider) {
         // It is shown all the same: clients say so too, and a clock that is wrong must not end a server.
         tracing::warn!(path = %certificate.display(), "the certificate {why}; clients will refuse it");
     }
@@ -35,12 +37,11 @@ pub(super) fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, 
     let config = config.map_err(|_| unusable())?.with_no_client_auth();
     let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Shown { certificate: own, config: Arc::new(config) })
 }
 
 /// What is wrong with a certificate's time, if that is.
-fn out_of_time(chain: &[CertificateDer<'static>], provider: &Arc<CryptoProvider>) -> Option<&'static str> {
-    let own = chain.first()?;
+fn out_of_time(own: &CertificateDer<'static>, provider: &Arc<CryptoProvider>) -> Option<&'static str> {
     let mut roots = RootCertStore::empty();
     // By itself it vouches for nobody; but its time is looked at before that is.
     roots.add(own.clone()).ok()?;
@@ -61,8 +62,6 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read_text(path)?;
     let chain = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|_| TlsError::Damaged { path: path.into() })?;
-    let own = chain.first().ok_or_else(|| TlsError::NoCertificate { path: path.into() })?;
-    ParsedCertificate::try_from(own).map_err(|_| TlsError::InvalidCertificate { path: path.into() })?;
     Ok(chain)
 }
 
@@ -98,7 +97,7 @@ mod tests {
             let mut params = CertificateParams::new(["tachograph.example".to_owned()]).unwrap();
             (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
             let own = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-            assert_eq!(out_of_time(&[own.der().clone()], &provider), expected, "{years:?}");
+            assert_eq!(out_of_time(own.der(), &provider), expected, "{years:?}");
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
 pub use error::TlsError;
 pub(super) use handshake::greet;
@@ -40,7 +41,13 @@ pub struct Tls(Arc<Shared>);
 struct Shared {
     certificate: PathBuf,
     key: PathBuf,
-    config: RwLock<Arc<ServerConfig>>,
+    shown: RwLock<Shown>,
+}
+
+/// What clients meet.
+struct Shown {
+    certificate: CertificateDer<'static>,
+    config: Arc<ServerConfig>,
 }
 
 impl Tls {
@@ -51,8 +58,8 @@ impl Tls {
     /// A file cannot be read or does not hold what it should, or the key is not the certificate's.
     pub fn from_files(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, TlsError> {
         let (certificate, key) = (certificate.into(), key.into());
-        let config = RwLock::new(files::read(&certificate, &key)?);
-        Ok(Self(Arc::new(Shared { certificate, key, config })))
+        let shown = RwLock::new(files::read(&certificate, &key)?);
+        Ok(Self(Arc::new(Shared { certificate, key, shown })))
     }
 
     /// Reads the files again. Who connects from now on meets the new certificate; open connections stay as they are.
@@ -60,13 +67,19 @@ impl Tls {
     /// # Errors
     /// As [`from_files`](Self::from_files); then what was there before stays in force.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let config = files::read(&self.0.certificate, &self.0.key)?;
-        *self.0.config.write() = config;
+        let shown = files::read(&self.0.certificate, &self.0.key)?;
+        *self.0.shown.write() = shown;
         Ok(())
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        Arc::clone(&self.0.config.read()).into()
+        Arc::clone(&self.0.shown.read().config).into()
+    }
+
+    /// Whether that is the certificate which clients meet now.
+    #[cfg(feature = "cli")]
+    pub(crate) fn shows(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.0.shown.read().certificate == *certificate
     }
 }
 
