@@ -18,6 +18,7 @@ use crate::limits::LimitsInForce;
 use crate::listener::Listener;
 use crate::metrics::ServerMetrics;
 use crate::options::Options;
+use crate::serve::Admission;
 use crate::session::SessionTable;
 
 /// One Tachograph, as its parts see it.
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) shutdown: CancellationToken,
     pub(crate) sessions: SessionTable,
     pub(crate) hub: Hub,
+    /// Who is connected, by address.
+    pub(crate) admission: Admission,
     /// Connections that a shutdown waits for.
     pub(crate) connections: TaskTracker,
     /// Who may read the history at once.
@@ -75,6 +78,7 @@ impl Shared {
             epoch: Epoch::from_bytes(Uuid::new_v4().into_bytes()),
             shutdown: CancellationToken::new(),
             sessions: SessionTable::default(),
+            admission: Admission::default(),
             connections: TaskTracker::new(),
             history_readers: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
             #[cfg(feature = "prometheus")]

@@ -17,6 +17,12 @@ pub(crate) enum ApiError {
     /// The body is not what the address takes.
     #[cfg(feature = "live")]
     InvalidBody(&'static str),
+    /// The body is longer than the address takes.
+    #[cfg(feature = "live")]
+    TooLarge,
+    /// The body did not come whole, or not in time.
+    #[cfg(feature = "live")]
+    NotWhole,
     /// The query is not what the address takes.
     InvalidQuery(&'static str),
     /// There are as many different subscriptions as there may be.
@@ -55,6 +61,12 @@ impl IntoResponse for ApiError {
             }
             #[cfg(feature = "live")]
             Self::InvalidBody(message) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", message),
+            #[cfg(feature = "live")]
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "send at most 4,096 bytes"),
+            #[cfg(feature = "live")]
+            Self::NotWhole => {
+                (StatusCode::REQUEST_TIMEOUT, "not_whole", "the body did not come whole and in time; send it at once")
+            }
             Self::InvalidQuery(message) => (StatusCode::BAD_REQUEST, "invalid_query", message),
             Self::TooManySubscriptions => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -29,10 +29,13 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Messages a second that are read of a live-listener's connection; what comes faster waits.
     pub messages_per_second: u32,
-    /// How long a client may take to send a request's header.
+    /// How long a client may take to send a request's header, and to begin with the next one.
     pub header_time: Duration,
     /// How long a client may take to agree on encryption.
     pub handshake_time: Duration,
+    /// How long a client may take nothing of what is sent to it, or so little that the system's buffer stays full:
+    /// less than about 100 KB. Viewers and live-listeners have 30 s to take a message; this is for all the rest.
+    pub stall_time: Duration,
 }
 
 impl Default for Limits {
@@ -46,6 +49,7 @@ impl Default for Limits {
             messages_per_second: 500,
             header_time: Duration::from_secs(10),
             handshake_time: Duration::from_secs(10),
+            stall_time: Duration::from_secs(35),
         }
     }
 }

@@ -9,6 +9,7 @@ use tachograph_core::session::Work;
 use tachograph_core::wire::ErrorCode;
 
 use crate::clock::unix_millis;
+use crate::serve::TransportMetrics;
 
 /// The handles, bound once.
 ///
@@ -83,6 +84,8 @@ pub struct ServerMetrics {
     pub clock_steps: Counter,
     /// How late the newest server tick was.
     pub tick_lag_seconds: Gauge,
+    /// What connections, before they are anything else, have to do with.
+    pub(crate) transport: TransportMetrics,
     protocol_errors: CounterFamily,
 }
 
@@ -151,6 +154,7 @@ impl ServerMetrics {
                     .unit("s")
                     .aggregation(Aggregation::Max),
             )?,
+            transport: TransportMetrics::register(registry)?,
             protocol_errors: registry.counter(&errors)?,
         })
     }

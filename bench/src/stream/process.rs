@@ -32,11 +32,16 @@ impl Server {
     pub fn start(series: usize) -> Result<Self, Failure> {
         let help = program().args(["serve", "--help"]).output();
         let help = help.map_err(|error| format!("the program is not there (make build): {error}"))?;
-        let rehearses = String::from_utf8_lossy(&help.stdout).contains("--rehearse-series");
+        let help = String::from_utf8_lossy(&help.stdout);
+        let rehearses = help.contains("--rehearse-series");
         let mut command = program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error"]);
         if rehearses {
             command.args(["--rehearse-series", &series.to_string()]);
+        }
+        if help.contains("--max-connections-per-address") {
+            // All viewers are on this machine.
+            command.args(["--max-connections", "100000", "--max-connections-per-address", "100000"]);
         }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();

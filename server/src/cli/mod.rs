@@ -10,6 +10,8 @@ mod rehearsal;
 mod run_server;
 mod stream;
 mod tail;
+mod transport;
+mod trust;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -48,6 +50,10 @@ enum CliError {
     Serve(#[from] std::io::Error),
     #[error("{0}")]
     Register(#[from] tachograph_core::registry::RegisterError),
+    #[error("{0}")]
+    Tls(#[from] crate::TlsError),
+    #[error("{0}")]
+    Trust(#[from] crate::trust::TrustError),
     #[error("{0}")]
     Otlp(#[from] crate::export::OtlpError),
     #[error("{0}")]
@@ -105,7 +111,7 @@ fn run(command: Command) -> Result<(), CliError> {
 
 async fn dispatch(command: Command, stop: CancellationToken) -> Result<(), CliError> {
     match command {
-        Command::Serve(args) => run_server::serve(args, stop, |_| {}).await,
+        Command::Serve(args) => run_server::serve(args, stop, |_, _| {}).await,
         Command::Stream(args) => stream::run(args, stop).await,
         Command::Tail(args) => tail::run(args, stop).await,
         Command::Demo(args) => demo::run(args, stop).await,

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -14,9 +15,15 @@ const SERVED_WITHIN: Duration = Duration::from_secs(6);
 
 #[derive(Debug, Args)]
 pub(super) struct OtlpArgs {
-    /// Push all metrics to the OpenTelemetry collector at this address, such as http://127.0.0.1:4318.
+    /// Push all metrics to the OpenTelemetry collector at this address, such as http://127.0.0.1:4318 or
+    /// https://collector:4318.
     #[arg(long, env = "TACHOGRAPH_OTLP_ENDPOINT", value_name = "URL", value_parser = parse_endpoint)]
     otlp_endpoint: Option<String>,
+
+    /// Trust a collector at https whose certificate is in this file, or vouched for by one in it, as PEM. [default:
+    /// the system's authorities]
+    #[arg(long, env = "TACHOGRAPH_OTLP_CA", value_name = "FILE")]
+    otlp_ca: Option<PathBuf>,
 
     /// Whether a pushed count says all until now, or what came since the last push.
     #[arg(long, env = "TACHOGRAPH_OTLP_TEMPORALITY", default_value = "cumulative", value_name = "TEMPORALITY")]
@@ -103,6 +110,10 @@ impl OtlpArgs {
                 TemporalityKind::Cumulative => Temporality::Cumulative,
                 TemporalityKind::Delta => Temporality::Delta,
             });
+        let otlp = match &self.otlp_ca {
+            Some(file) => otlp.authority(file),
+            None => otlp,
+        };
         let otlp = self.otlp_resource.iter().fold(otlp, |otlp, Pair(key, value)| otlp.resource(key, value));
         Some(self.otlp_header.iter().fold(otlp, |otlp, Pair(name, value)| otlp.header(name, value)))
     }
@@ -157,7 +168,6 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         for (args, said) in [
-            (["--otlp-endpoint", "https://collector"], "a collector on this machine"),
             (["--otlp-endpoint", "collector:4318"], "must begin with http://"),
             (["--otlp-resource", "asr"], "= between them"),
             (["--otlp-header", "content-type=x"], "set by the exporter"),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CliError, print_line, rehearsal};
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
-use crate::{HistoryLimits, Limits, Tachograph, serve as serve_tachograph};
+use crate::{HistoryLimits, Limits, Tachograph, Tls};
 
 /// After a signal the process ends within 10 s, even if nothing else in it gets to run.
 const WATCHDOG: Duration = Duration::from_millis(9_800);
@@ -76,6 +76,9 @@ pub(super) struct ServeArgs {
     no_ladder: bool,
 
     #[command(flatten)]
+    transport: super::transport::TransportArgs,
+
+    #[command(flatten)]
     otlp: super::otlp::OtlpArgs,
 }
 
@@ -125,6 +128,7 @@ impl ServeArgs {
             bytes: self.history_megabytes as usize * 1_000_000,
         };
         let limits = Limits { sessions: self.max_sessions as usize, ..Limits::default() };
+        let limits = self.transport.limits(limits);
         let builder = Tachograph::builder().limits(limits).history(history);
         Ok(builder.listener(listener).build()?)
     }
@@ -139,18 +143,20 @@ impl ServeArgs {
     }
 }
 
-/// Serves until `stop`; `ready` is told the address once connections are accepted.
+/// Serves until `stop`; `ready` is told the address, and what encrypts, once connections are accepted.
 pub(super) async fn serve(
     args: ServeArgs,
     stop: CancellationToken,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(SocketAddr, Option<Tls>),
 ) -> Result<(), CliError> {
     let tacho = args.tachograph()?;
+    let tls = args.transport.tls()?;
+    let server = args.transport.server(&tacho, tls.as_ref());
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    print_line(format_args!("listening on http://{address}"));
-    ready(address);
+    print_line(format_args!("listening on {}://{address}", args.transport.scheme()));
+    ready(address, tls);
     rehearsal::begin(&tacho, args.rehearse_series)?;
     let pushing = args.otlp.start(&tacho)?;
     let shutdown = tacho.shutdown().clone();
@@ -159,7 +165,7 @@ pub(super) async fn serve(
         tracing::info!("shutting down");
         shutdown.cancel();
     });
-    let served = serve_tachograph(listener, tacho).await;
+    let served = server.serve(listener).await;
     pushing.end().await;
     Ok(served?)
 }

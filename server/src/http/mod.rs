@@ -28,6 +28,7 @@ use crate::error::ApiError;
 use crate::hub::{Form, Subscription};
 #[cfg(feature = "live")]
 use crate::listener;
+use crate::serve::confine;
 use crate::{Tachograph, hub};
 
 /// A WebSocket message above this ends its connection before it is read whole.
@@ -69,9 +70,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(tacho: &Tachograph) -> Router<S>
     #[cfg(feature = "prometheus")]
     let router = router.route("/metrics", get(exposition::metrics));
     #[cfg(feature = "live")]
-    let router = router
-        .route("/ws/live-listener", any(live_listener))
-        .route("/api/v1/simulated", get(simulated::simulated).put(simulated::set_simulated));
+    let router = router.route("/ws/live-listener", any(live_listener)).route("/api/v1/simulated", simulated::route());
     #[cfg(feature = "ui")]
     let router = router.merge(page::routes());
     router
@@ -98,10 +97,13 @@ async fn live_listener(State(app): State<App>, upgrade: Upgrade) -> Result<Respo
     let connections = app.connections.clone();
     let listener = app.listener.clone().ok_or(ApiError::NotFound)?;
     let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
-    Ok(upgrade
-        .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
-        .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| connections.track_future(listener::handle(app, listener, socket))))
+    Ok(upgrade.max_message_size(SOCKET_MESSAGE_BYTES_MAX).max_frame_size(SOCKET_MESSAGE_BYTES_MAX).on_upgrade(
+        move |socket| {
+            connections.track_future(async move {
+                confine(&App::clone(&app), listener::handle(app, listener, socket)).await;
+            })
+        },
+    ))
 }
 
 async fn viewer(State(app): State<App>, RawQuery(query): RawQuery, upgrade: Upgrade) -> Result<Response, ApiError> {
@@ -115,5 +117,10 @@ async fn viewer(State(app): State<App>, RawQuery(query): RawQuery, upgrade: Upgr
         .read_buffer_size(VIEWER_READ_BYTES)
         // Each message goes out at once, and none is held back.
         .write_buffer_size(0)
-        .on_upgrade(move |socket| connections.track_future(Box::pin(hub::view(app, cursor, Box::new(socket))))))
+        .on_upgrade(move |socket| {
+            let viewed = Box::pin(hub::view(App::clone(&app), cursor, Box::new(socket)));
+            connections.track_future(async move {
+                confine(&app, viewed).await;
+            })
+        }))
 }
