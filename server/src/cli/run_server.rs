@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, print_line, rehearsal};
+use super::config::{Complaint, ConfigArgs, Reload, Start, watch};
+use super::{CliError, changing, print_line, rehearsal, service};
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
 use crate::{HistoryLimits, Limits, Tachograph, serve as serve_tachograph};
@@ -77,6 +78,9 @@ pub(super) struct ServeArgs {
 
     #[command(flatten)]
     otlp: super::otlp::OtlpArgs,
+
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -124,9 +128,22 @@ impl ServeArgs {
             span: Duration::from_secs(u64::from(self.history_minutes) * 60),
             bytes: self.history_megabytes as usize * 1_000_000,
         };
-        let limits = Limits { sessions: self.max_sessions as usize, ..Limits::default() };
-        let builder = Tachograph::builder().limits(limits).history(history);
+        let builder = Tachograph::builder().limits(self.limits()).history(history);
         Ok(builder.listener(listener).build()?)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits { sessions: self.max_sessions as usize, ..Limits::default() }
+    }
+
+    /// Whether a file has some of the settings.
+    pub(super) fn has_file(&self) -> bool {
+        self.config.config.is_some()
+    }
+
+    /// What does not go together, found without any effect: each part that has such rules adds its own.
+    pub(super) fn complaints(&self) -> Vec<Complaint> {
+        self.otlp.complaints()
     }
 
     fn listener(&self, providers: Providers) -> Listener {
@@ -142,10 +159,13 @@ impl ServeArgs {
 /// Serves until `stop`; `ready` is told the address once connections are accepted.
 pub(super) async fn serve(
     args: ServeArgs,
+    start: Start,
     stop: CancellationToken,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), CliError> {
     let tacho = args.tachograph()?;
+    let live = changing::parts(&tacho, &start);
+    watch(Reload::new(start, live, tacho.registry())?, stop.clone());
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
@@ -154,9 +174,12 @@ pub(super) async fn serve(
     rehearsal::begin(&tacho, args.rehearse_series)?;
     let pushing = args.otlp.start(&tacho)?;
     let shutdown = tacho.shutdown().clone();
+    service::watch(&tacho);
+    service::ready();
     tokio::spawn(async move {
         stop.cancelled().await;
         tracing::info!("shutting down");
+        service::stopping();
         shutdown.cancel();
     });
     let served = serve_tachograph(listener, tacho).await;

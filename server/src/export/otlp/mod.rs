@@ -215,9 +215,7 @@ impl Otlp {
     /// Something that was set cannot be, the error says what; there is no runtime; or the registry has no room for
     /// the exporter's own counts.
     pub fn spawn(self, registry: &Registry, shutdown: CancellationToken) -> Result<JoinHandle<()>, OtlpError> {
-        let Endpoint(uri) = self.endpoint.parse()?;
-        self.check()?;
-        let headers = self.header_map()?;
+        let (Endpoint(uri), headers) = self.checked()?;
         let runtime = Handle::try_current().map_err(|_| OtlpError::NoRuntime)?;
         let Self { interval, temporality, resource, gzip, buffer, .. } = self;
         let envelope = Envelope { resource, temporality: temporality.as_message(), gzip };
@@ -225,6 +223,13 @@ impl Otlp {
         let reader = Reader::new(registry.clone(), Arc::clone(&outbox));
         let sender = Sender::new(Client::new(uri, headers), outbox, shutdown);
         Ok(runtime.spawn(task::run(reader, sender, interval)))
+    }
+
+    /// Where to push and with which headers, if all is as it can be.
+    pub(crate) fn checked(&self) -> Result<(Endpoint, HeaderMap), OtlpError> {
+        let endpoint = self.endpoint.parse()?;
+        self.check()?;
+        Ok((endpoint, self.header_map()?))
     }
 
     fn check(&self) -> Result<(), OtlpError> {
