@@ -85,6 +85,12 @@ impl<'a> Setting<'a> {
         names_secret(self.name()) && !self.is_file()
     }
 
+    /// What it is where nobody says.
+    #[cfg(test)]
+    pub(super) fn defaults(self) -> impl Iterator<Item = &'a str> {
+        self.0.get_default_values().iter().filter_map(|value| value.to_str())
+    }
+
     /// Holds a value to what the flag takes. The reason why not never repeats a secret.
     pub(super) fn check(self, value: &str) -> Result<(), String> {
         let probe = Arg::new(PROBE)

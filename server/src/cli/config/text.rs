@@ -80,7 +80,9 @@ impl<'a> Reader<'a> {
 
     /// Whether it is what the parser put where it did not understand the text.
     fn is_broken(&self, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> bool {
-        value.span().is_empty() || self.is_in_broken_line(key.span().start) || self.is_in_broken_line(value.span().start)
+        value.span().is_empty()
+            || self.is_in_broken_line(key.span().start)
+            || self.is_in_broken_line(value.span().start)
     }
 
     fn is_in_broken_line(&self, at: usize) -> bool {
