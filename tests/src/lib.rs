@@ -108,12 +108,17 @@ impl Server {
     /// # Errors
     /// It could not be started or does not say where it listens.
     pub fn start_at(listen: &str, command: &str, args: &[&str]) -> Result<Self, Failure> {
-        let mut child = Command::new(program())
-            .args([command, "--listen", listen, "--log", "error"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut program = Command::new(program());
+        program.args([command, "--listen", listen, "--log", "error"]).args(args);
+        Self::begin(program)
+    }
+
+    /// Starts a command that has all its arguments, and waits until it listens.
+    ///
+    /// # Errors
+    /// It could not be started or does not say where it listens.
+    pub fn begin(mut program: Command) -> Result<Self, Failure> {
+        let mut child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();
         let mut server = Self { child, address: String::new() };
         let (sender, line) = mpsc::channel();

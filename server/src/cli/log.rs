@@ -57,6 +57,8 @@ impl LogArgs {
         let log = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(&self.log))
             .with_ansi(std::io::stderr().is_terminal())
+            // Standard error that is gone could not be told of itself either: that would be a panic at each line.
+            .log_internal_errors(false)
             .with_writer(std::io::stderr);
         let (filter, _kept) = match self.log_format {
             LogFormat::Text => {

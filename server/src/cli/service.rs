@@ -130,7 +130,7 @@ mod tests {
             })
             .build()
             .unwrap();
-        let _router: axum::Router = crate::router(&tacho);
+        let router: axum::Router = crate::router(&tacho);
         let mut pulse = Pulse::of(&tacho);
         tokio::task::spawn_blocking(move || {
             assert!(beats_within(&mut pulse, Duration::from_secs(10)), "the first tick");
@@ -140,9 +140,10 @@ mod tests {
             assert!(!beats_within(&mut pulse, Duration::from_secs(3)), "a pulse of a tick that is stuck");
             drop(release);
             assert!(beats_within(&mut pulse, Duration::from_secs(10)), "no pulse after it went on");
-            drop(tacho);
+            drop((tacho, router));
             let begun = Instant::now();
-            while pulse.beats().is_some() && begun.elapsed() < Duration::from_secs(10) {
+            while pulse.beats().is_some() {
+                assert!(begun.elapsed() < Duration::from_secs(10), "a pulse of nobody");
                 thread::sleep(Duration::from_millis(50));
             }
         })

@@ -234,7 +234,9 @@ fn files_that_are_no_texts_are_refused() {
         assert!(errors.len() == 1 && errors[0].contains(told), "{errors:?}");
     }
     assert!(loaded(&long, &[]).is_ok());
-    [not_utf8, endless, long].map(|path| fs::remove_file(path).unwrap());
+    for path in [not_utf8, endless, long] {
+        fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]
