@@ -2,7 +2,8 @@
 //! server runs.
 
 use std::fs::{self, File};
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -245,22 +246,33 @@ fn a_terminal_that_is_gone_takes_its_server_along() -> Result<(), Failure> {
 /// The service manager's end of the line.
 struct Manager {
     socket: UnixDatagram,
-    path: PathBuf,
+    /// As it stands in `NOTIFY_SOCKET`.
+    name: String,
 }
 
 impl Manager {
-    fn new(folder: &Folder) -> Result<Self, Failure> {
+    fn at_a_path(folder: &Folder) -> Result<Self, Failure> {
         let path = folder.0.join("notify");
-        let socket = UnixDatagram::bind(&path)?;
+        let name = path.to_str().ok_or("a path that is not text")?.to_owned();
+        Self::of(UnixDatagram::bind(path)?, name)
+    }
+
+    /// Without a file.
+    fn at_a_name() -> Result<Self, Failure> {
+        let name = format!("tachograph-{}", std::process::id());
+        Self::of(UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name)?)?, format!("@{name}"))
+    }
+
+    fn of(socket: UnixDatagram, name: String) -> Result<Self, Failure> {
         socket.set_read_timeout(Some(SOON))?;
-        Ok(Self { socket, path })
+        Ok(Self { socket, name })
     }
 
     /// The next that it is told, other than that the server is alive.
     fn told(&self) -> Result<String, Failure> {
         loop {
             let told = self.next()?;
-            if told != "WATCHDOG=1\n" {
+            if told != "WATCHDOG=1" {
                 return Ok(told);
             }
         }
@@ -277,23 +289,33 @@ impl Manager {
 fn a_service_manager_is_told_how_the_server_is() -> Result<(), Failure> {
     let folder = Folder::new("manager")?;
     let file = folder.file("settings.toml", "log = 'error'\nlisten = '127.0.0.1:0'\n")?;
-    let manager = Manager::new(&folder)?;
+    let manager = Manager::at_a_path(&folder)?;
     let mut program = Command::new(program());
     program.args(["serve", "--config", &file]);
-    program.env("NOTIFY_SOCKET", &manager.path).env("WATCHDOG_USEC", "8000000");
+    program.env("NOTIFY_SOCKET", &manager.name).env("WATCHDOG_USEC", "8000000");
     let mut server = Server::begin(program)?;
-    assert_eq!(manager.told()?, "READY=1\n");
+    assert_eq!(manager.told()?, "READY=1");
     for _ in 0..3 {
-        assert_eq!(manager.next()?, "WATCHDOG=1\n");
+        assert_eq!(manager.next()?, "WATCHDOG=1");
     }
     server.signal("HUP")?;
     let told = manager.told()?;
     let since = told.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").ok_or(told.clone())?;
-    assert!(since.trim_end().parse::<u64>().is_ok(), "{told}");
-    assert_eq!(manager.told()?, "READY=1\n");
+    assert!(since.parse::<u64>().is_ok(), "{told}");
+    assert_eq!(manager.told()?, "READY=1");
     server.signal("TERM")?;
-    assert_eq!(manager.told()?, "STOPPING=1\n");
+    assert_eq!(manager.told()?, "STOPPING=1");
     assert_eq!(server.wait(SOON)?.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_service_manager_without_a_file_is_told_too() -> Result<(), Failure> {
+    let manager = Manager::at_a_name()?;
+    let mut program = Command::new(program());
+    program.args(["serve", "--listen", "127.0.0.1:0", "--log", "error"]).env("NOTIFY_SOCKET", &manager.name);
+    let _server = Server::begin(program)?;
+    assert_eq!(manager.told()?, "READY=1");
     Ok(())
 }
 

@@ -1,5 +1,13 @@
 //! What a service manager is told, systemd or one that speaks as it does: where nobody listens, nothing.
 
+#[cfg(unix)]
+use std::ffi::OsStr;
+#[cfg(unix)]
+use std::io;
+#[cfg(unix)]
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+#[cfg(unix)]
+use std::sync::OnceLock;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -9,6 +17,8 @@ use crate::app::Shared;
 
 /// Between two looks at the tick there are at most so many.
 const LOOK_MAX: Duration = Duration::from_secs(5);
+#[cfg(unix)]
+const SEND_MAX: Duration = Duration::from_secs(1);
 
 /// The server takes connections, or goes on after it read its settings again.
 pub(super) fn ready() {
@@ -73,17 +83,49 @@ enum Told {
 fn tell(told: Told) {
     use sd_notify::NotifyState;
 
-    let sent = match told {
-        Told::Ready => sd_notify::notify(&[NotifyState::Ready]),
+    let message = match told {
+        Told::Ready => Ok(NotifyState::Ready.to_string()),
         Told::Reloading => {
-            NotifyState::monotonic_usec_now().and_then(|since| sd_notify::notify(&[NotifyState::Reloading, since]))
+            NotifyState::monotonic_usec_now().map(|since| format!("{}\n{since}", NotifyState::Reloading))
         }
-        Told::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
-        Told::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
+        Told::Stopping => Ok(NotifyState::Stopping.to_string()),
+        Told::Alive => Ok(NotifyState::Watchdog.to_string()),
     };
-    if let Err(error) = sent {
+    let Some(line) = LINE.get_or_init(line) else { return };
+    if let Err(error) = message.and_then(|message| line.send(message.as_bytes())) {
         tracing::warn!(%error, ?told, "the service manager was not told");
     }
+}
+
+/// Where the service manager listens, if it does. It is kept open: a server that is out of descriptors is alive.
+#[cfg(unix)]
+static LINE: OnceLock<Option<UnixDatagram>> = OnceLock::new();
+
+#[cfg(unix)]
+fn line() -> Option<UnixDatagram> {
+    let name = std::env::var_os("NOTIFY_SOCKET")?;
+    let line = UnixDatagram::unbound().and_then(|line| {
+        line.connect_addr(&address(&name)?)?;
+        // Who does not listen is not waited for.
+        line.set_write_timeout(Some(SEND_MAX))?;
+        Ok(line)
+    });
+    line.inspect_err(|error| tracing::warn!(%error, "there is no service manager at NOTIFY_SOCKET")).ok()
+}
+
+/// A path, or with an @ before it a name without a file.
+#[cfg(unix)]
+fn address(name: &OsStr) -> io::Result<SocketAddr> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::ffi::OsStrExt;
+
+        if let Some(name) = name.as_bytes().strip_prefix(b"@") {
+            return SocketAddr::from_abstract_name(name);
+        }
+    }
+    SocketAddr::from_pathname(name)
 }
 
 #[cfg(not(unix))]

@@ -104,10 +104,10 @@ impl<'a> Lines<'a> {
     }
 
     pub(super) fn place(&self, at: usize) -> Place {
-        let at = self.text.floor_char_boundary(at);
         let line = self.line(at);
         let begin = line.checked_sub(1).and_then(|before| self.begins.get(before)).copied().unwrap_or(0);
-        let column = 1 + self.text.get(begin..at).map_or(0, |before| before.chars().count());
+        let within = self.text.get(begin..).unwrap_or_default().char_indices();
+        let column = 1 + within.take_while(|(offset, _)| begin + offset < at).count();
         Place { line, column }
     }
 }

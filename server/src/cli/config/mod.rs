@@ -18,8 +18,8 @@ use clap::builder::{OsStr as ClapOsStr, Resettable};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
-use super::{Cli, one_line};
-use error::{ConfigError, printable};
+use super::{Cli, one_line, run_server};
+use error::{ConfigError, Place, printable};
 use settings::{Setting, Settings};
 use text::Parsed;
 
@@ -99,23 +99,20 @@ fn raw<'a>(matches: &'a ArgMatches, setting: Setting<'_>) -> impl Iterator<Item 
 /// # Errors
 /// All that is wrong with either.
 pub(super) fn load(arguments: &[OsString]) -> Result<Loaded, Refused> {
+    // What is wrong in it comes to light when it is read together with the file.
     let asked = Cli::command().ignore_errors(true).try_get_matches_from(arguments).map_err(Refused::CommandLine)?;
-    match asked.subcommand() {
-        Some((_, server)) if server.try_contains_id("config").unwrap_or(false) => {
-            match server.get_one::<PathBuf>("config") {
-                Some(path) => from_file(arguments, server, path),
-                None => from_flags(arguments),
-            }
-        }
-        _ => from_flags(arguments),
+    let server = asked.subcommand().map(|(_, server)| server);
+    let server = server.filter(|server| server.try_contains_id("config").unwrap_or(false));
+    match server.and_then(|server| Some((server, server.get_one::<PathBuf>("config")?))) {
+        Some((server, path)) => from_file(arguments, server, path),
+        None => from_flags(arguments),
     }
 }
 
 fn from_flags(arguments: &[OsString]) -> Result<Loaded, Refused> {
     let matches = Cli::command().try_get_matches_from(arguments).map_err(Refused::CommandLine)?;
-    let (loaded, complaints) = finish(&matches, Vec::new(), 0)?;
-    let told: Vec<String> =
-        complaints.iter().map(|Complaint { setting, what }| format!("error: --{setting}: {what}")).collect();
+    let (loaded, complaints) = finish(&matches)?;
+    let told: Vec<String> = complaints.iter().map(Complaint::told_of_flag).collect();
     if told.is_empty() { Ok(loaded) } else { Err(Refused::Settings(told)) }
 }
 
@@ -125,19 +122,21 @@ fn from_file(arguments: &[OsString], asked: &ArgMatches, path: &Path) -> Result<
     let settings = settings();
     let parsed = text::read(&text, &settings);
     let mut told: Vec<String> = parsed.errors.iter().map(|error| error.told_of(&file)).collect();
+    // Of what is no TOML it is not known what it lacks.
     if !parsed.is_toml {
         return Err(Refused::Settings(told));
     }
     let said = said(&parsed, &settings, asked);
     let matches = Cli::command().try_get_matches_from(arguments.iter().cloned().chain(said));
-    let warnings = warnings(&parsed, &settings, path);
-    match matches.map_err(Refused::CommandLine).and_then(|matches| finish(&matches, warnings, parsed.given.len())) {
-        Ok((loaded, complaints)) => {
+    match matches.map_err(Refused::CommandLine).and_then(|matches| finish(&matches)) {
+        Ok((mut loaded, complaints)) => {
             let place = |name: &str| parsed.given.get(name).filter(|_| !is_said_elsewhere(&settings, asked, name));
-            told.extend(complaints.iter().map(|Complaint { setting, what }| match place(setting) {
-                Some(given) => ConfigError::new(Some(given.place), &format!("`{setting}`: {what}")).told_of(&file),
-                None => format!("error: --{setting}: {}", printable(what)),
+            told.extend(complaints.iter().map(|complaint| match place(&complaint.setting) {
+                Some(given) => complaint.at(Some(given.place)).told_of(&file),
+                None => complaint.told_of_flag(),
             }));
+            loaded.file_settings = parsed.given.len();
+            loaded.warnings = warnings(&parsed, &settings, path);
             if told.is_empty() { Ok(loaded) } else { Err(Refused::Settings(told)) }
         }
         Err(Refused::CommandLine(error)) if error.use_stderr() => {
@@ -183,21 +182,17 @@ fn warnings(parsed: &Parsed, settings: &Settings, path: &Path) -> Vec<String> {
 }
 
 /// The command, with what of its settings do not go together.
-fn finish(
-    matches: &ArgMatches,
-    warnings: Vec<String>,
-    file_settings: usize,
-) -> Result<(Loaded, Vec<Complaint>), Refused> {
+fn finish(matches: &ArgMatches) -> Result<(Loaded, Vec<Complaint>), Refused> {
     let cli = Cli::from_arg_matches(matches).map_err(Refused::CommandLine)?;
-    let Some((_, own)) = matches.subcommand().filter(|_| cli.server().is_some()) else {
-        let values = Values::default();
-        return Ok((Loaded { cli, warnings, file_settings, values }, Vec::new()));
+    let mut loaded = Loaded { cli, warnings: Vec::new(), file_settings: 0, values: Values::default() };
+    let (Some(serve), Some((_, server))) = (loaded.cli.server(), matches.subcommand()) else {
+        return Ok((loaded, Vec::new()));
     };
     let settings = settings();
-    let mut complaints = cli.server().map(|serve| serve.complaints()).unwrap_or_default();
-    complaints.extend(unreadable_files(&settings, own));
-    let values = Values::of(&settings, own);
-    Ok((Loaded { cli, warnings, file_settings, values }, complaints))
+    let mut complaints = serve.complaints();
+    complaints.extend(unreadable_files(&settings, server));
+    loaded.values = Values::of(&settings, server);
+    Ok((loaded, complaints))
 }
 
 /// Files that settings name are to be there when the server begins.
@@ -215,6 +210,15 @@ impl Complaint {
     pub(super) fn new(setting: &str, what: impl Into<String>) -> Self {
         Self { setting: setting.to_owned(), what: what.into() }
     }
+
+    fn at(&self, place: Option<Place>) -> ConfigError {
+        ConfigError::new(place, &format!("`{}`: {}", self.setting, self.what))
+    }
+
+    /// Of a setting that is not in the file.
+    fn told_of_flag(&self) -> String {
+        format!("error: --{}: {}", self.setting, printable(&self.what))
+    }
 }
 
 /// All that is wrong in the text of a file, taken by itself: without flags, the environment and other files.
@@ -229,10 +233,9 @@ pub(super) fn check_text(text: &str) -> Vec<ConfigError> {
     let command_line = ["tachograph".into(), SERVE.into()].into_iter().chain(said);
     match root.try_get_matches_from(command_line).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
-            let complaints = cli.server().map(|serve| serve.complaints()).unwrap_or_default();
-            errors.extend(complaints.iter().map(|Complaint { setting, what }| {
-                ConfigError::new(given.get(setting).map(|given| given.place), &format!("`{setting}`: {what}"))
-            }));
+            let complaints = cli.server().map(run_server::ServeArgs::complaints).unwrap_or_default();
+            let place = |complaint: &Complaint| given.get(&complaint.setting).map(|given| given.place);
+            errors.extend(complaints.iter().map(|complaint| complaint.at(place(complaint))));
         }
         Err(error) => errors.push(ConfigError::new(None, &one_line(&error))),
     }

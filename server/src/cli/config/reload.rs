@@ -1,4 +1,5 @@
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tachograph_core::instrument::Counter;
 use tachograph_core::registry::{Descriptor, RegisterError, Registry};
@@ -53,9 +54,14 @@ impl Reload {
     /// Either all that can change does, or nothing: then the log says all that is wrong.
     pub(super) fn run(&mut self) {
         service::reloading();
-        match self.reloaded() {
+        let reloaded = catch_unwind(AssertUnwindSafe(|| self.reloaded()));
+        match reloaded.unwrap_or(Ok(Outcome::Panicked)) {
             Ok(Outcome::Applied) => self.counts.applied.inc(),
             Ok(Outcome::NoFile) => tracing::info!("SIGHUP: no file was given with --config, so nothing is read again"),
+            Ok(Outcome::Panicked) => {
+                tracing::error!("a part of the server failed as it was to take its settings: restart it soon");
+                self.counts.failed.inc();
+            }
             Err(errors) => {
                 errors.iter().for_each(|error| tracing::error!("{error}"));
                 tracing::error!(errors = errors.len(), "the configuration is not good: nothing changes");
@@ -84,6 +90,8 @@ impl Reload {
 enum Outcome {
     Applied,
     NoFile,
+    /// Part of it may be in force.
+    Panicked,
 }
 
 fn told(refused: Refused) -> Vec<String> {

@@ -1,9 +1,9 @@
+use std::error::Error;
 use std::ffi::OsString;
 use std::num::{ParseFloatError, ParseIntError};
-use std::str::ParseBoolError;
 
 use clap::builder::Resettable;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, Command, ValueHint};
 
 /// Flags that are no settings: they say what to do, or where the settings are.
@@ -127,21 +127,11 @@ fn repeats(text: &str, value: &str) -> bool {
 
 /// What clap says of a value, without the value.
 fn reason(error: &clap::Error) -> String {
-    let source = std::error::Error::source(error);
-    let is_of = |is: fn(&(dyn std::error::Error + 'static)) -> bool| source.is_some_and(is);
-    if is_of(|source| source.is::<ParseIntError>()) {
-        return "must be a whole number".into();
-    }
-    if is_of(|source| source.is::<ParseFloatError>()) {
-        return "must be a number".into();
-    }
-    if is_of(|source| source.is::<ParseBoolError>()) {
-        return "must be true or false".into();
-    }
-    match (source, error.get(ContextKind::ValidValue)) {
+    match (error.source(), error.get(ContextKind::ValidValue)) {
+        (Some(source), _) if source.is::<ParseIntError>() => "must be a whole number".into(),
+        (Some(source), _) if source.is::<ParseFloatError>() => "must be a number".into(),
         (Some(source), _) => source.to_string(),
         (None, Some(ContextValue::Strings(valid))) => format!("must be one of {}", valid.join(", ")),
-        (None, _) if error.kind() == ErrorKind::TooManyValues => "takes one value".into(),
         (None, _) => "is not accepted".into(),
     }
 }
