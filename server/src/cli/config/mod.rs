@@ -12,6 +12,7 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStr as ClapOsStr, Resettable};
@@ -69,7 +70,7 @@ pub(super) enum Refused {
 }
 
 /// The values of all settings, wherever they are from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Values(BTreeMap<String, Vec<OsString>>);
 
 impl Values {
@@ -87,6 +88,13 @@ impl Values {
     /// Names of the settings that are others there.
     fn changed<'a>(&'a self, others: &Self) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(|(name, value)| others.0.get(*name) != Some(*value)).map(|(name, _)| &**name)
+    }
+}
+
+/// Values can be secrets.
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
