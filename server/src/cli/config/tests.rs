@@ -152,6 +152,13 @@ fn errors_without_end_are_counted() {
 }
 
 #[test]
+fn lists_have_a_length() {
+    assert_eq!(errors(&format!("tag = [{}]", "'a',".repeat(1_000))), [""; 0]);
+    let long = errors(&format!("tag = [{}]", "'a',".repeat(1_001)));
+    assert!(long.len() == 1 && long[0].contains("has more than 1000 values"), "{long:?}");
+}
+
+#[test]
 fn tables_have_a_depth() {
     let deep = format!("[{}]\nb = 1", vec!["a"; 20].join("."));
     assert!(errors(&deep)[0].contains("nested too deeply"), "{:?}", errors(&deep));

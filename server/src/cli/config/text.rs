@@ -9,6 +9,8 @@ use super::settings::{NO_SETTINGS, Setting, Settings};
 
 /// Tables within tables; no setting's name has more parts.
 const DEPTH_MAX: usize = 8;
+/// Values of one setting.
+const VALUES_MAX: usize = 1_000;
 
 /// What a text says, as far as it can be understood.
 #[derive(Debug)]
@@ -121,6 +123,10 @@ impl<'a> Reader<'a> {
             }
             _ if !setting.takes_values() => {
                 self.refuse(setting, value, "must be true or false, without quotes");
+                Vec::new()
+            }
+            DeValue::Array(values) if values.len() > VALUES_MAX => {
+                self.refuse(setting, value, &format!("has more than {VALUES_MAX} values"));
                 Vec::new()
             }
             DeValue::Array(values) if setting.is_list() => self.list(setting, values),
