@@ -108,7 +108,9 @@ impl Server {
     /// # Errors
     /// It could not be started or does not say where it listens.
     pub fn start_at(listen: &str, command: &str, args: &[&str]) -> Result<Self, Failure> {
-        Self::spawn(Command::new(program()).args([command, "--listen", listen, "--log", "error"]).args(args))
+        let mut program = Command::new(program());
+        program.args([command, "--listen", listen, "--log", "error"]).args(args);
+        Self::begin(program)
     }
 
     /// Starts `tachograph serve --listen 127.0.0.1:0 ARGS` with no more than so many descriptors.
@@ -117,12 +119,18 @@ impl Server {
     /// It could not be started or does not say where it listens.
     pub fn start_with_descriptors(descriptors: u32, args: &[&str]) -> Result<Self, Failure> {
         let limited = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        let mut program = Command::new("sh");
         let serve = ["serve", "--listen", "127.0.0.1:0", "--log", "error"];
-        Self::spawn(Command::new("sh").args(["-c", &limited]).arg(program()).args(serve).args(args))
+        program.args(["-c", &limited]).arg(self::program()).args(serve).args(args);
+        Self::begin(program)
     }
 
-    fn spawn(command: &mut Command) -> Result<Self, Failure> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    /// Starts a command that has all its arguments, and waits until it listens.
+    ///
+    /// # Errors
+    /// It could not be started or does not say where it listens.
+    pub fn begin(mut program: Command) -> Result<Self, Failure> {
+        let mut child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();
         let mut server = Self { child, address: String::new() };
         let (sender, line) = mpsc::channel();

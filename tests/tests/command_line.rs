@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn help_names_the_commands_and_every_command_explains_its_flags() -> Result<(), Failure> {
     let help = run(&["--help"], SOON)?;
     assert!(help.status.success());
-    for command in ["serve", "stream", "tail", "demo"] {
+    for command in ["serve", "stream", "tail", "demo", "check", "health"] {
         assert!(help.stdout.contains(command), "{}", help.stdout);
         let help = run(&[command, "--help"], SOON)?;
         assert!(help.status.success());

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::CliError;
 use super::audio_file;
 use super::client::{Playback, Watcher};
+use super::config::Start;
 use super::run_server::{ServeArgs, serve};
 use super::trust::own_connector;
 use crate::Tls;
@@ -19,11 +20,11 @@ const SPEECH: &[u8] = include_bytes!("../../assets/speech.wav");
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Serves, and plays two sessions to itself over the real socket until `stop`.
-pub(super) async fn run(args: ServeArgs, stop: CancellationToken) -> Result<(), CliError> {
+pub(super) async fn run(args: ServeArgs, start: Start, stop: CancellationToken) -> Result<(), CliError> {
     let pcm = audio_file::load_embedded(SPEECH, "speech.wav")?;
     let sessions = [("demo-meeting", vec![SYSTEM, MIC]), ("demo-dictation", vec![MIC])];
     let stop_sessions = stop.clone();
-    serve(args, stop, move |address, tls| {
+    serve(args, start, stop, move |address, tls| {
         let server = match Server::own(address, tls) {
             Ok(server) => server,
             Err(error) => return tracing::error!(%error, "the demo's sessions cannot connect"),

@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::config::Complaint;
 use crate::Tachograph;
 use crate::export::{Endpoint, Otlp, OtlpError, Temporality, checked_header, checked_resource};
 
@@ -101,6 +102,22 @@ impl OtlpArgs {
             late.cancel();
         });
         Ok(Pushing { stop, task })
+    }
+
+    /// What does not go together.
+    pub(super) fn complaints(&self) -> Vec<Complaint> {
+        if let Some(otlp) = self.exporter() {
+            let setting = |error: &OtlpError| match error {
+                OtlpError::TooManyHeaders => "otlp-header",
+                OtlpError::TooManyResources => "otlp-resource",
+                _ => "otlp-endpoint",
+            };
+            let complaint = otlp.checked().err().map(|error| Complaint::new(setting(&error), error.to_string()));
+            return complaint.into_iter().collect();
+        }
+        let pairs = [("otlp-header", &self.otlp_header), ("otlp-resource", &self.otlp_resource)];
+        let useless = pairs.into_iter().filter(|(_, pairs)| !pairs.is_empty());
+        useless.map(|(setting, _)| Complaint::new(setting, "has no use without otlp-endpoint; set that too")).collect()
     }
 
     fn exporter(&self) -> Option<Otlp> {

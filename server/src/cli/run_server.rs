@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, print_line, rehearsal};
+use super::config::{Complaint, ConfigArgs, Reload, Start, watch};
+use super::{CliError, changing, print_line, rehearsal, service};
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
 use crate::{HistoryLimits, Limits, Tachograph, Tls};
@@ -76,10 +77,13 @@ pub(super) struct ServeArgs {
     no_ladder: bool,
 
     #[command(flatten)]
-    transport: super::transport::TransportArgs,
+    pub(super) transport: super::transport::TransportArgs,
 
     #[command(flatten)]
     otlp: super::otlp::OtlpArgs,
+
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -127,10 +131,18 @@ impl ServeArgs {
             span: Duration::from_secs(u64::from(self.history_minutes) * 60),
             bytes: self.history_megabytes as usize * 1_000_000,
         };
-        let limits = Limits { sessions: self.max_sessions as usize, ..Limits::default() };
-        let limits = self.transport.limits(limits);
-        let builder = Tachograph::builder().limits(limits).history(history);
+        let builder = Tachograph::builder().limits(self.limits()).history(history);
         Ok(builder.listener(listener).build()?)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        let limits = Limits { sessions: self.max_sessions as usize, ..Limits::default() };
+        self.transport.limits(limits)
+    }
+
+    /// What does not go together, found without any effect: each part that has such rules adds its own.
+    pub(super) fn complaints(&self) -> Vec<Complaint> {
+        self.otlp.complaints()
     }
 
     fn listener(&self, providers: Providers) -> Listener {
@@ -146,12 +158,15 @@ impl ServeArgs {
 /// Serves until `stop`; `ready` is told the address, and what encrypts, once connections are accepted.
 pub(super) async fn serve(
     args: ServeArgs,
+    start: Start,
     stop: CancellationToken,
     ready: impl FnOnce(SocketAddr, Option<Tls>),
 ) -> Result<(), CliError> {
     let tacho = args.tachograph()?;
     let tls = args.transport.tls()?;
     let server = args.transport.server(&tacho, tls.as_ref());
+    let live = changing::parts(&tacho, tls.as_ref(), &start);
+    watch(Reload::new(start, live, tacho.registry())?, stop.clone());
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
@@ -160,9 +175,12 @@ pub(super) async fn serve(
     rehearsal::begin(&tacho, args.rehearse_series)?;
     let pushing = args.otlp.start(&tacho)?;
     let shutdown = tacho.shutdown().clone();
+    service::watch(&tacho);
+    service::ready();
     tokio::spawn(async move {
         stop.cancelled().await;
         tracing::info!("shutting down");
+        service::stopping();
         shutdown.cancel();
     });
     let served = server.serve(listener).await;

@@ -61,12 +61,20 @@ impl TransportArgs {
         if self.tls_cert.is_some() { "https" } else { "http" }
     }
 
-    /// What is given to speak https with, read again at each SIGHUP.
+    /// What is given to speak https with.
     pub(super) fn tls(&self) -> Result<Option<Tls>, TlsError> {
         let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
-        let tls = Tls::from_files(certificate, key)?;
-        reload_at_signal(tls.clone());
-        Ok(Some(tls))
+        Tls::from_files(certificate, key).map(Some)
+    }
+
+    /// What has `tls` show what the files hold by now.
+    pub(super) fn renew(&self, tls: &Tls) -> Result<Box<dyn FnOnce() + Send>, String> {
+        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {
+            return Err("to serve without encryption takes a restart".into());
+        };
+        let renewed = Tls::from_files(certificate, key).map_err(|error| error.to_string())?;
+        let tls = tls.clone();
+        Ok(Box::new(move || tls.show(&renewed)))
     }
 
     /// What serves, with as many descriptors as it may have.
@@ -92,33 +100,6 @@ impl TransportArgs {
             ),
             Err(error) => tracing::warn!(%error, "it is not known how many descriptors the system allows"),
         }
-    }
-}
-
-#[cfg(unix)]
-fn reload_at_signal(tls: Tls) {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    match signal(SignalKind::hangup()) {
-        Ok(mut hangup) => {
-            tokio::spawn(async move {
-                while hangup.recv().await.is_some() {
-                    reload(&tls);
-                }
-            });
-        }
-        Err(error) => tracing::error!(%error, "SIGHUP is not handled: the certificate is not read again"),
-    }
-}
-
-#[cfg(not(unix))]
-fn reload_at_signal(_: Tls) {}
-
-#[cfg(unix)]
-fn reload(tls: &Tls) {
-    match tls.reload() {
-        Ok(()) => tracing::info!("the certificate was read again"),
-        Err(error) => tracing::error!(%error, "the certificate was not read again; the one before stays"),
     }
 }
 

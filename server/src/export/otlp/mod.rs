@@ -231,9 +231,7 @@ impl Otlp {
     /// Something that was set cannot be, the error says what; there is no runtime; or the registry has no room for
     /// the exporter's own counts.
     pub fn spawn(self, tacho: &Tachograph, shutdown: CancellationToken) -> Result<JoinHandle<()>, OtlpError> {
-        let Endpoint(uri) = self.endpoint.parse()?;
-        self.check()?;
-        let headers = self.header_map()?;
+        let (Endpoint(uri), headers) = self.checked()?;
         let connector = connector(&uri, self.authority.as_deref())?;
         let runtime = Handle::try_current().map_err(|_| OtlpError::NoRuntime)?;
         let Self { interval, temporality, resource, gzip, buffer, .. } = self;
@@ -242,6 +240,13 @@ impl Otlp {
         let reader = Reader::new(tacho.registry().clone(), Arc::clone(&outbox));
         let sender = Sender::new(Client::new(uri, headers, connector), outbox, shutdown);
         Ok(runtime.spawn(task::run(Arc::downgrade(&tacho.0), reader, sender, interval)))
+    }
+
+    /// Where to push and with which headers, if all is as it can be.
+    pub(crate) fn checked(&self) -> Result<(Endpoint, HeaderMap), OtlpError> {
+        let endpoint = self.endpoint.parse()?;
+        self.check()?;
+        Ok((endpoint, self.header_map()?))
     }
 
     fn check(&self) -> Result<(), OtlpError> {

@@ -45,6 +45,7 @@ struct Shared {
 }
 
 /// What clients meet.
+#[derive(Clone)]
 struct Shown {
     certificate: CertificateDer<'static>,
     config: Arc<ServerConfig>,
@@ -70,6 +71,12 @@ impl Tls {
         let shown = files::read(&self.0.certificate, &self.0.key)?;
         *self.0.shown.write() = shown;
         Ok(())
+    }
+
+    /// What `renewed` shows, from now on.
+    #[cfg(feature = "cli")]
+    pub(crate) fn show(&self, renewed: &Self) {
+        *self.0.shown.write() = renewed.0.shown.read().clone();
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
