@@ -4,11 +4,14 @@
 #![forbid(unsafe_code)]
 
 pub mod browser;
+mod chance;
+pub mod client;
 pub mod rehearsal;
+pub mod soak;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -108,12 +111,15 @@ impl Server {
     /// # Errors
     /// It could not be started or does not say where it listens.
     pub fn start_at(listen: &str, command: &str, args: &[&str]) -> Result<Self, Failure> {
-        let mut child = Command::new(program())
-            .args([command, "--listen", listen, "--log", "error"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        Self::launch(Command::new(program()).args([command, "--listen", listen, "--log", "error"]).args(args))
+    }
+
+    /// Starts what `command` says, a server that prints where it listens, and waits until it does.
+    ///
+    /// # Errors
+    /// It could not be started or does not say where it listens.
+    pub fn launch(command: &mut Command) -> Result<Self, Failure> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();
         let mut server = Self { child, address: String::new() };
         let (sender, line) = mpsc::channel();
@@ -124,6 +130,33 @@ impl Server {
         let line = line.recv_timeout(STARTED_WITHIN)?.ok_or("the server ended at once")??;
         server.address = line.strip_prefix("listening on http://").ok_or("no address in its first line")?.to_owned();
         Ok(server)
+    }
+
+    /// Starts what `command` says, a server that listens at `address` and whose output is not read, and waits until
+    /// it is ready.
+    ///
+    /// # Errors
+    /// It could not be started or is not ready in time.
+    pub fn launch_unheard(command: &mut Command, address: &str) -> Result<Self, Failure> {
+        let server = Self { child: command.stdin(Stdio::null()).spawn()?, address: address.to_owned() };
+        let began = Instant::now();
+        while server.get("/readyz").is_err() {
+            if began.elapsed() > STARTED_WITHIN {
+                return Err("the server is not ready".into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(server)
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it complains of, where that was piped.
+    pub fn stderr(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
     }
 
     /// Sends a signal by name, such as `TERM`.
