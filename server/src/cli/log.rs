@@ -3,6 +3,8 @@ use std::io::IsTerminal;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+use super::lines::Lines;
+
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
     /// What is logged: error, warn, info, debug, trace, or a filter such as tachograph=debug.
@@ -29,10 +31,16 @@ fn parse_filter(text: &str) -> Result<String, String> {
 impl LogArgs {
     /// Logs from now on; keeps a logger that is there already.
     pub(super) fn init(&self) {
+        let lines = match Lines::start() {
+            Ok(lines) => lines,
+            Err(error) => return eprintln!("nothing is logged: {error}"),
+        };
         let log = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(&self.log))
             .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr);
+            // What cannot be logged would be told by a panic.
+            .log_internal_errors(false)
+            .with_writer(lines);
         let _kept = match self.log_format {
             LogFormat::Text => log.with_target(false).try_init(),
             LogFormat::Json => log.json().flatten_event(true).try_init(),

@@ -4,6 +4,7 @@ mod address;
 mod audio_file;
 mod client;
 mod demo;
+mod lines;
 mod log;
 mod otlp;
 mod rehearsal;
@@ -16,6 +17,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
+
+/// A log that is not read must not keep the process.
+const LOG_FLUSH_MAX: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Tachograph: live metrics of streaming sessions, once a second.
 #[derive(Debug, Parser)]
@@ -72,10 +76,13 @@ pub fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     cli.log.init();
-    match run(cli.command) {
+    let ended = run(cli.command);
+    lines::flush(LOG_FLUSH_MAX);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // Whoever closed it, or has no room for it, does not want it.
+            let _unwritten = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }

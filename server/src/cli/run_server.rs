@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, print_line, rehearsal};
+use super::{CliError, LOG_FLUSH_MAX, lines, print_line, rehearsal};
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
 use crate::{HistoryLimits, Limits, Tachograph, serve as serve_tachograph};
@@ -146,6 +146,7 @@ pub(super) async fn serve(
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), CliError> {
     let tacho = args.tachograph()?;
+    lines::count_lost(tacho.registry())?;
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
@@ -183,6 +184,7 @@ async fn watch_signals(stop: CancellationToken) {
         () = signal() => {}
         () = tokio::time::sleep(WATCHDOG) => tracing::error!("the shutdown took too long"),
     }
+    lines::flush(LOG_FLUSH_MAX);
     std::process::exit(1);
 }
 
