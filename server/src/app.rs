@@ -17,6 +17,7 @@ use crate::limits::LimitsInForce;
 use crate::listener::Listener;
 use crate::metrics::ServerMetrics;
 use crate::options::Options;
+use crate::pulse::Pulse;
 use crate::session::SessionTable;
 
 /// One Tachograph, as its parts see it.
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) shutdown: CancellationToken,
     pub(crate) sessions: SessionTable,
     pub(crate) hub: Hub,
+    /// What keeps all going while a provider blocks a thread.
+    pub(crate) pulse: Pulse,
     /// Connections that a shutdown waits for.
     pub(crate) connections: TaskTracker,
     /// Who may read the history at once.
@@ -74,6 +77,7 @@ impl Shared {
             epoch: Epoch::from_bytes(Uuid::new_v4().into_bytes()),
             shutdown: CancellationToken::new(),
             sessions: SessionTable::default(),
+            pulse: Pulse::default(),
             connections: TaskTracker::new(),
             history_readers: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
             #[cfg(feature = "prometheus")]
