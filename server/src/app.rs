@@ -1,10 +1,11 @@
 //! What the parts of one Tachograph share.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tachograph_core::registry::{RegisterError, Registry};
 use tachograph_core::wire::frame::Epoch;
-use tachograph_core::wire::{EventKind, Receipt};
+use tachograph_core::wire::{ErrorCode, ErrorMessage, EventKind, Receipt};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -89,6 +90,12 @@ impl Shared {
     /// Tells all who look of something that happened now.
     pub(crate) fn tell(&self, session: Option<u64>, session_id: Option<&str>, kind: EventKind) {
         self.note(session, session_id, kind, None);
+    }
+
+    /// Tells all who look of a fault of the server's own.
+    pub(crate) fn tell_fault(&self, message: impl Into<Cow<'static, str>>) {
+        let fault = ErrorMessage { code: ErrorCode::Internal, message: message.into(), fatal: false };
+        self.tell(None, None, EventKind::Fault(fault));
     }
 
     /// Tells all who look of a session that ended now.

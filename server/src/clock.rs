@@ -29,6 +29,25 @@ impl Clock {
     }
 }
 
+/// Wall time that is off by less, between two ticks, is put right without anybody's notice.
+const STEP_MIN_MS: i64 = 1_000;
+
+/// Notices that wall time leapt: the clock was set, or the machine slept, which monotonic time does not count.
+#[derive(Debug, Default)]
+pub(crate) struct ClockWatch {
+    last: Option<(Moment, u64)>,
+}
+
+impl ClockWatch {
+    /// By how many milliseconds wall time leapt since the time before, if it did.
+    pub(crate) fn look(&mut self, now: Moment, wall_ms: u64) -> Option<i64> {
+        let (before, wall_before_ms) = self.last.replace((now, wall_ms))?;
+        let passed_ms = i64::try_from(now.since(before).as_millis()).unwrap_or(i64::MAX);
+        let leapt_ms = (wall_ms as i64).saturating_sub(wall_before_ms as i64).saturating_sub(passed_ms);
+        (leapt_ms.abs() >= STEP_MIN_MS).then_some(leapt_ms)
+    }
+}
+
 /// Wall time now, as Unix seconds.
 pub(crate) fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
@@ -61,7 +80,19 @@ fn date(days: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::utc_compact;
+    use super::*;
+
+    #[test]
+    fn a_clock_that_leaps_is_noticed_and_one_that_is_late_is_not() {
+        let mut watch = ClockWatch::default();
+        let mut look = |monotonic_ms, wall_ms| watch.look(Moment::from_millis(monotonic_ms), wall_ms);
+        assert_eq!(look(1_000, 500_000), None);
+        assert_eq!(look(2_000, 501_400), None, "put right");
+        assert_eq!(look(62_000, 561_400), None, "a late tick");
+        assert_eq!(look(63_000, 4_162_400), Some(3_600_000));
+        assert_eq!(look(64_000, 563_400), Some(-3_600_000));
+        assert_eq!(look(65_000, 0), Some(-564_400));
+    }
 
     #[test]
     fn a_time_is_written_as_a_date() {

@@ -45,6 +45,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod app;
+mod backoff;
 pub mod bridge;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
@@ -65,7 +66,9 @@ pub mod provider;
 mod pulse;
 mod serve;
 pub mod session;
+mod supervise;
 mod tachograph;
+mod watchdog;
 
 /// The guide's code is tested with all features. The guide is not part of the package.
 #[cfg(all(doctest, feature = "cli", feature = "metrics", feature = "tracing"))]

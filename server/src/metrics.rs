@@ -29,8 +29,10 @@ pub struct ServerMetrics {
     pub registry: SelfMetrics,
     /// Sessions refused because the server was full.
     pub sessions_refused: Counter,
-    /// Metrics loops that failed and were restarted.
-    pub metrics_loop_restarts: Counter,
+    /// Tasks that failed and were restarted, by `task`: the tick as `collector`, a session's as `session`, and so on.
+    pub task_restarts: CounterFamily,
+    /// Times that the tick stood still for more than 3 s.
+    pub ticks_stuck: Counter,
     /// Session ticks skipped because the next one was due already.
     pub session_ticks_missed: Counter,
     /// Metrics messages replaced by newer ones before the client took them.
@@ -77,8 +79,8 @@ pub struct ServerMetrics {
     pub tick_seconds: Gauge,
     /// Server ticks skipped because the next one was due already.
     pub ticks_missed: Counter,
-    /// Collectors of the server's tick that failed and were restarted.
-    pub collector_restarts: Counter,
+    /// Times that wall time leapt: the clock was set, or the machine slept.
+    pub clock_steps: Counter,
     /// How late the newest server tick was.
     pub tick_lag_seconds: Gauge,
     protocol_errors: CounterFamily,
@@ -95,12 +97,15 @@ impl ServerMetrics {
             family.bind(&[]).map_err(|_| RegisterError::Conflict)
         };
         let gauge = |descriptor| registry.gauge(&descriptor)?.bind(&[]).map_err(|_| RegisterError::Conflict);
+        let restarts =
+            Descriptor::new("tachograph_task_restarts", "Tasks that failed and were restarted").label("task");
         let errors = Descriptor::new("tachograph_protocol_errors", "What clients sent and was refused").label("code");
         Ok(Self {
             defaults: DefaultMetrics::register(registry)?,
             registry: SelfMetrics::register(registry)?,
             sessions_refused: counter("tachograph_sessions_refused", "Sessions refused because the server was full")?,
-            metrics_loop_restarts: counter("tachograph_metrics_loop_restarts", "Metrics loops that failed")?,
+            task_restarts: registry.counter(&restarts)?,
+            ticks_stuck: counter("tachograph_ticks_stuck", "Times that the tick stood still for more than 3 s")?,
             session_ticks_missed: counter("tachograph_session_ticks_missed", "Session ticks skipped as too late")?,
             metrics_conflated: counter("tachograph_metrics_conflated", "Metrics replaced before the client took them")?,
             clients_cut_off: counter("tachograph_clients_cut_off", "Clients cut off because they did not read")?,
@@ -140,10 +145,7 @@ impl ServerMetrics {
                     .aggregation(Aggregation::Max),
             )?,
             ticks_missed: counter("tachograph_ticks_missed", "Server ticks skipped as too late")?,
-            collector_restarts: counter(
-                "tachograph_collector_restarts",
-                "Collectors of the server's tick that failed",
-            )?,
+            clock_steps: counter("tachograph_clock_steps", "Times that the clock was set or the machine slept")?,
             tick_lag_seconds: gauge(
                 Descriptor::new("tachograph_tick_lag_seconds", "How late the newest server tick was")
                     .unit("s")

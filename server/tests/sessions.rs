@@ -317,7 +317,8 @@ async fn an_observer_that_panics_harms_nothing_but_what_it_was_told() {
     let receipt = session.end();
     assert_eq!((only(&receipt).frames.processed, receipt.ticks_sent, receipt.ticks_missed), (1, 2, 0));
     let counted = |name| tacho.registry().snapshot().counter(name, &[]).unwrap();
-    assert_eq!((counted("tachograph_collector_restarts"), counted("tachograph_metrics_loop_restarts")), (0, 0));
+    let restarts = |task| tacho.registry().snapshot().counter("tachograph_task_restarts", &[("task", task)]);
+    assert_eq!((restarts("collector"), restarts("session")), (None, None));
     assert!(counted("tachograph_observer_failures") > 4);
 }
 

@@ -209,24 +209,25 @@ fn count(registry: &Registry, round: u32) -> Result<(), Failure> {
 async fn what_is_pushed_is_what_the_registry_says() -> Result<(), Failure> {
     for temporality in BOTH {
         let collector = Collector::start(&format!("healthy-{temporality:?}"))?;
-        let (registry, shutdown) = (Registry::new(), CancellationToken::new());
-        count(&registry, 0)?;
+        let (app, shutdown) = (Tachograph::new()?, CancellationToken::new());
+        let registry = app.registry();
+        count(registry, 0)?;
         let exporter = Otlp::new(collector.url())
             .interval(EVERY)
             .temporality(temporality)
             .resource("service.name", "asr")
             .resource("deployment.environment.name", "test")
             .header("x-tenant", "one")
-            .spawn(&registry, shutdown.clone())?;
+            .spawn(&app, shutdown.clone())?;
         for round in 1..4 {
             let before = requests(&collector.told().await?);
             collector.tells(|told| requests(told) > before + 1).await?;
-            count(&registry, round)?;
+            count(registry, round)?;
         }
         shutdown.cancel();
         exporter.await?;
         let told = collector.told().await?;
-        assert_holds(&told, &registry, temporality);
+        assert_holds(&told, registry, temporality);
         assert_said(&told);
         let snapshot = registry.snapshot();
         assert_eq!(snapshot.counter("tachograph_otlp_requests_sent", &[]), told["requests"].as_u64());
@@ -317,7 +318,7 @@ async fn totals_agree_after_the_collector_was_away() -> Result<(), Failure> {
             .interval(EVERY)
             .temporality(temporality)
             .buffer(BUFFER_BYTES, BUFFER_REQUESTS)
-            .spawn(app.registry(), shutdown.clone())?;
+            .spawn(&app, shutdown.clone())?;
         collector.tells(|told| requests(told) > 5).await?;
         let (frames_before, began) = (frames(&address).await?, Instant::now());
 
@@ -363,9 +364,9 @@ async fn totals_agree_after_the_collector_was_away() -> Result<(), Failure> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_collector_says_when_to_come_again() -> Result<(), Failure> {
     let collector = Collector::start("again")?;
-    let (registry, shutdown) = (Registry::new(), CancellationToken::new());
+    let (app, shutdown) = (Tachograph::new()?, CancellationToken::new());
     collector.answer(json!({"status": 503, "retry_after": 2})).await?;
-    let exporter = Otlp::new(collector.url()).interval(EVERY).spawn(&registry, shutdown.clone())?;
+    let exporter = Otlp::new(collector.url()).interval(EVERY).spawn(&app, shutdown.clone())?;
     let told = collector.tells(|told| told["refused"].as_u64() >= Some(2)).await?;
     assert_eq!((&told["hurried"], requests(&told)), (&json!(0), 0));
     collector.answer(json!({"status": 200})).await?;
@@ -378,12 +379,13 @@ async fn the_collector_says_when_to_come_again() -> Result<(), Failure> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_collector_does_not_want_is_counted_and_not_sent_again() -> Result<(), Failure> {
     let collector = Collector::start("unwanted")?;
-    let (registry, shutdown) = (Registry::new(), CancellationToken::new());
+    let (app, shutdown) = (Tachograph::new()?, CancellationToken::new());
+    let registry = app.registry();
     let dropped = |reason| registry.snapshot().counter("tachograph_otlp_points_dropped", &[("reason", reason)]);
     collector.answer(json!({"status": 400})).await?;
-    let exporter = Otlp::new(collector.url()).interval(EVERY).spawn(&registry, shutdown.clone())?;
+    let exporter = Otlp::new(collector.url()).interval(EVERY).spawn(&app, shutdown.clone())?;
     let told = collector.tells(|told| told["refused"].as_u64() >= Some(2)).await?;
-    assert_eq!((requests(&told), own(&registry, "retries")), (0, 0));
+    assert_eq!((requests(&told), own(registry, "retries")), (0, 0));
     collector.answer(json!({"status": 200, "rejected": 3})).await?;
     let told = collector.tells(|told| requests(told) > 1).await?;
     shutdown.cancel();
@@ -399,8 +401,9 @@ async fn what_the_collector_does_not_want_is_counted_and_not_sent_again() -> Res
 async fn the_end_waits_three_seconds_for_a_collector_that_is_away() -> Result<(), Failure> {
     let mut collector = Collector::start("end")?;
     collector.go()?;
-    let (registry, shutdown) = (Registry::new(), CancellationToken::new());
-    let exporter = Otlp::new(collector.url()).interval(EVERY).spawn(&registry, shutdown.clone())?;
+    let (app, shutdown) = (Tachograph::new()?, CancellationToken::new());
+    let registry = app.registry();
+    let exporter = Otlp::new(collector.url()).interval(EVERY).spawn(&app, shutdown.clone())?;
     sleep(Duration::from_millis(300)).await;
     shutdown.cancel();
     tokio::time::timeout(Duration::from_secs(20), exporter).await??;

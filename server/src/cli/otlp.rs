@@ -86,7 +86,7 @@ impl OtlpArgs {
     /// Pushes until [`Pushing::end`], at most for some seconds after the server is told to end.
     pub(super) fn start(&self, tacho: &Tachograph) -> Result<Pushing, OtlpError> {
         let stop = CancellationToken::new();
-        let task = self.exporter().map(|otlp| otlp.spawn(tacho.registry(), stop.clone())).transpose()?;
+        let task = self.exporter().map(|otlp| otlp.spawn(tacho, stop.clone())).transpose()?;
         let (shutdown, late) = (tacho.shutdown().clone(), stop.clone());
         tokio::spawn(async move {
             shutdown.cancelled().await;

@@ -189,7 +189,9 @@ fn write(app: &App, query: &Query, begin: &Begin, out: &mut Out) -> io::Result<(
     loop {
         // In parts, so that the tick does not wait.
         let frames: Option<Vec<Bytes>> = whole.with_history(|history| {
-            let frames = history.from(next).take_while(|entry| entry.wall_ms <= query.to_ms).take(FRAMES_AT_ONCE);
+            // By number: where the clock was set forth and back again, later frames are of an earlier time.
+            let last = history.last_at(query.to_ms);
+            let frames = history.from(next).take_while(|entry| entry.seq <= last).take(FRAMES_AT_ONCE);
             let is_there = history.oldest().is_some_and(|oldest| oldest.seq <= next);
             is_there.then(|| frames.map(|entry| entry.frame.clone()).collect())
         });

@@ -79,6 +79,11 @@ impl Channel {
         read(&self.history.lock())
     }
 
+    /// The newest frame's number; 0 before there is one.
+    pub(crate) fn newest(&self) -> u64 {
+        *self.newest.borrow()
+    }
+
     /// A receiver of the newest frame's number.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()

@@ -56,7 +56,7 @@ impl EventLog {
     }
 
     /// What happened, and how much more did.
-    pub(super) fn take(&self) -> (Vec<Event>, u64) {
+    pub(crate) fn take(&self) -> (Vec<Event>, u64) {
         let Held { events, dropped, .. } = std::mem::take(&mut *self.0.lock());
         (events, dropped)
     }

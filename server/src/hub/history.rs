@@ -155,6 +155,11 @@ impl History {
         found.map_or(0, |entry| entry.seq)
     }
 
+    /// The number of the newest frame that is not younger than `wall_ms`; 0 if all are.
+    pub(crate) fn last_at(&self, wall_ms: u64) -> u64 {
+        self.entries.iter().rev().find(|entry| entry.wall_ms <= wall_ms).map_or(0, |entry| entry.seq)
+    }
+
     /// The number of the first of the frames of the last `seconds`.
     pub(crate) fn first_within(&self, seconds: u64) -> u64 {
         let newest = self.newest().map_or(0, |entry| entry.tick);
@@ -187,6 +192,20 @@ mod tests {
         assert_eq!(history.first_within(5), 96);
         assert_eq!((history.first_within(1_000), history.first_within(0)), (70, 100));
         assert_eq!(history.first_at(80_500), 81);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forth_and_back_hides_nothing() {
+        let mut history = filled(HistoryLimits::default(), 10);
+        let astray = |seq| Entry { wall_ms: 3_600_000 + seq * 1_000, ..entry(seq, seq, 100) };
+        (11..=20).for_each(|seq| {
+            history.push(astray(seq), None);
+        });
+        (21..=30).for_each(|seq| {
+            history.push(entry(seq, seq, 100), None);
+        });
+        assert_eq!((history.first_at(5_000), history.last_at(25_500)), (5, 25));
+        assert_eq!(history.last_at(0), 0);
     }
 
     #[test]

@@ -20,14 +20,16 @@ use parking_lot::Mutex;
 use tachograph_core::registry::{Collector, Registry};
 use tachograph_core::time::Schedule;
 use tachograph_core::wire::frame::{Decoder, Encoder, Extent, Keyframes, ServerFigures, Tick};
-use tachograph_core::wire::{Event, EventKind, SessionState, rounded};
+use tachograph_core::wire::{Event, SessionState, rounded};
 use tokio::runtime::Handle;
 use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::{App, Shared};
-use crate::clock::{Clock, unix_millis};
+use crate::clock::{Clock, ClockWatch, unix_millis};
 use crate::error::ApiError;
+use crate::supervise::Task;
+use crate::watchdog;
 
 pub(crate) use channel::{Batch, Channel, KeyframesWanted};
 pub(crate) use cursor::Cursor;
@@ -60,6 +62,7 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 struct Collecting {
     sampling: Sampling,
+    clock_watch: ClockWatch,
     collector: Collector,
     encoder: Encoder,
     sessions: Vec<SessionState>,
@@ -75,6 +78,7 @@ impl Hub {
     pub(crate) fn new(registry: &Registry, history: HistoryLimits) -> Self {
         let collecting = Collecting {
             sampling: Sampling::default(),
+            clock_watch: ClockWatch::default(),
             collector: registry.collector(),
             encoder: Encoder::new(),
             sessions: Vec::new(),
@@ -93,6 +97,12 @@ impl Hub {
             collector: Mutex::new(collecting),
             ticking: Mutex::default(),
         }
+    }
+
+    /// Whether somebody ticks, or is about to.
+    pub(crate) fn is_ticking(&self) -> bool {
+        let Some(ticking) = self.ticking.try_lock() else { return true };
+        ticking.task.as_ref().is_some_and(|task| !task.is_finished())
     }
 
     /// The stream of everything.
@@ -149,9 +159,10 @@ pub(crate) fn keep_ticking(app: &App) {
         tracing::error!(%error, "the process and its runtime are not metered: their metrics' names are taken");
     }
     if ticking.schedule.is_none() {
+        watchdog::watch(Arc::downgrade(app));
         // A fault in it costs that frame, as in all others.
         if catch_unwind(AssertUnwindSafe(|| publish(app, 0, Duration::ZERO))).is_err() {
-            note_failure(app);
+            app.note_failure(Task::Collector);
         }
     }
     let schedule = ticking.schedule.get_or_insert_with(|| Arc::new(Mutex::new(Schedule::new(app.clock.now(), TICK))));
@@ -166,23 +177,17 @@ struct Ticking {
     task: Option<AbortOnDropHandle<()>>,
 }
 
-/// A tick that fails costs that frame: the schedule goes on where it was.
+/// A tick that fails costs that frame: the schedule goes on where it was, and is the pause.
 async fn supervise(app: Weak<Shared>, clock: Clock, schedule: Arc<Mutex<Schedule>>) {
     loop {
         let collector = tokio::spawn(collect(Weak::clone(&app), clock, Arc::clone(&schedule)));
         let ended = AbortOnDropHandle::new(collector).await;
         let has_panicked = ended.is_err_and(|failure| failure.is_panic());
         match app.upgrade().filter(|_| has_panicked) {
-            Some(app) => note_failure(&app),
+            Some(app) => app.note_failure(Task::Collector),
             None => return,
         }
     }
-}
-
-fn note_failure(app: &App) {
-    tracing::error!("the collector failed and is restarted");
-    app.metrics.collector_restarts.inc();
-    app.tell(None, None, EventKind::CollectorRestarted);
 }
 
 /// Until nobody holds `app` any more.
@@ -219,6 +224,15 @@ fn publish(app: &App, tick: u64, lag: Duration) {
     app.metrics.tick_seconds.set(app.clock.now().since(begun).as_secs_f64());
 }
 
+/// What is shown beside wall time is off by so much from what was before.
+fn note_clock_step(app: &App, leapt_ms: i64) {
+    app.metrics.clock_steps.inc();
+    let seconds = leapt_ms as f64 / 1_000.0;
+    let message = format!("wall time leapt by {seconds:+.1} s: the clock was set, or the machine slept");
+    tracing::warn!("{message}");
+    app.tell_fault(message);
+}
+
 /// A tick, as it goes out.
 struct Collected {
     entry: Entry,
@@ -231,6 +245,9 @@ struct Collected {
 impl Collecting {
     fn encode(&mut self, app: &App, tick: u64, lag: Duration) -> Collected {
         let (now, wall_ms) = (app.clock.now(), unix_millis());
+        if let Some(leapt_ms) = self.clock_watch.look(now, wall_ms) {
+            note_clock_step(app, leapt_ms);
+        }
         // What a tick took that failed, the next one tells.
         let (events, dropped) = app.hub.events.take();
         self.events.extend(events);

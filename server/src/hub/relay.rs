@@ -1,8 +1,10 @@
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tachograph_core::wire::frame::{Filter, Record, Request};
 use tokio::task::spawn_blocking;
@@ -13,6 +15,7 @@ use super::form::{Form, WriteError, Writer, Written};
 use super::history::{Entry, HistoryLimits};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::supervise::Task;
 
 /// Streams that are written beside the whole one, each once for all of its readers.
 const RELAYS_MAX: usize = 64;
@@ -70,11 +73,15 @@ impl Relays {
 /// Follows the whole stream and writes what is wanted of it, for as long as somebody reads.
 async fn run(app: App, wanted: Wanted, channel: Arc<Channel>) {
     let ended = tokio::select! {
-        ended = follow(&app, &wanted, &channel) => ended,
+        // Readers of what failed would find no sense in what another one writes: they come again.
+        ended = AssertUnwindSafe(follow(&app, &wanted, &channel)).catch_unwind() => {
+            ended.unwrap_or(Err(WriteError::Failed))
+        }
         () = app.shutdown.cancelled() => Ok(Ended::Stream),
     };
     if let Err(error) = &ended {
         tracing::error!(%error, "a subscription cannot be served any more");
+        app.note_failure(Task::Subscription);
     }
     if !matches!(ended, Ok(Ended::Idle)) {
         // Whoever wants it again gets another one.
@@ -131,4 +138,34 @@ fn write(writer: &mut Writer, bytes: &[u8], wants_keyframe: bool) -> Result<(Vec
     }
     let wished = if wants_keyframe && !entries.is_empty() { writer.keyframe() } else { None };
     Ok((entries, wished))
+}
+
+#[cfg(test)]
+mod tests {
+    use tachograph_core::wire::EventKind;
+    use tokio::time::timeout;
+
+    use super::super::{Subscription, open};
+    use super::*;
+    use crate::Tachograph;
+
+    /// A frame that cannot be read, which no server writes.
+    #[tokio::test]
+    async fn a_subscription_that_fails_ends_for_its_readers_and_is_made_anew() {
+        let tacho = Tachograph::new().unwrap();
+        let app = &tacho.0;
+        let subscription = Subscription::parse("metrics=audio_").unwrap();
+        super::super::keep_ticking(app);
+        let mut reader = open(app, &subscription, Form::Binary).unwrap();
+        let seq = app.hub.whole().newest() + 1;
+        let frame = Bytes::from_static(b"no frame");
+        app.hub.whole().publish(Entry { seq, tick: seq, wall_ms: 0, frame, keyframe: None }, None, None);
+        let until_it_ends = async { while reader.next().await.is_some() {} };
+        timeout(Duration::from_secs(20), until_it_ends).await.unwrap();
+        assert_eq!(app.metrics.task_restarts.with(&[("task", "subscription")]).unwrap().value(), 1);
+        let (events, _) = app.hub.events.take();
+        assert!(events.iter().any(|event| matches!(event.kind, EventKind::Fault(_))), "{events:?}");
+        assert_eq!(app.metrics.subscriptions.value(), 0.0);
+        assert!(open(app, &subscription, Form::Binary).is_ok());
+    }
 }

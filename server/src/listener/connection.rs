@@ -48,7 +48,7 @@ pub(crate) async fn handle(app: App, listener: Listener, socket: WebSocket) {
     );
     let (sink, stream) = socket.split();
     let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone()));
-    let writer = tokio::spawn(write(sink, Arc::clone(&outbox)));
+    let writer = tokio::spawn(write(App::clone(&app), sink, Arc::clone(&outbox)));
     Connection::open(app, listener, outbox, stream).run(writer).instrument(span).await;
 }
 

@@ -18,6 +18,7 @@ use super::outbox::Outbox;
 use super::worker::Worker;
 use crate::app::App;
 use crate::session::{Observer, OpenError, Session, SessionBuilder, Source};
+use crate::supervise::{Task, supervise};
 
 /// How long tasks that were told to end are waited for.
 const ABORT_MAX: Duration = Duration::from_millis(500);
@@ -87,9 +88,13 @@ impl Listened {
 
     fn work_for(self: &Arc<Self>, source: SourceName) {
         let wake = Arc::clone(self.client.wakes.lock().entry(source).or_default());
-        let worker = Worker::new(Arc::clone(self), source, wake);
-        worker.watch_health();
-        self.workers.lock().spawn(worker.run().instrument(Span::current()));
+        let listened = Arc::clone(self);
+        let work = supervise(Arc::downgrade(&self.app), Task::Worker, move || {
+            let worker = Worker::new(Arc::clone(&listened), source, Arc::clone(&wake));
+            worker.watch_health();
+            worker.run()
+        });
+        self.workers.lock().spawn(work.instrument(Span::current()));
     }
 
     pub(super) fn source(&self, name: SourceName) -> Source {

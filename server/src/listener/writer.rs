@@ -1,23 +1,31 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message};
-use futures_util::{Sink, SinkExt};
+use futures_util::{FutureExt, Sink, SinkExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::outbox::{Closing, Outbox, Outgoing};
+use crate::app::App;
+use crate::supervise::Task;
 
 /// A client that takes nothing for so long is gone.
 const WRITE_MAX: Duration = Duration::from_secs(30);
 /// Asks a silent client whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
-/// Writes what the outbox holds until it is closed or the client cannot be written to.
-pub(super) async fn write(sink: impl Sink<Message> + Unpin, outbox: Arc<Outbox>) {
-    match write_until_closed(sink, &outbox).await {
-        Ok(()) => {}
-        Err(Unwritable::Lost) => outbox.lost.cancel(),
-        Err(Unwritable::NotRead) => outbox.not_read.cancel(),
+/// Writes what the outbox holds until it is closed or the client cannot be written to. A connection whose writer
+/// failed is lost: half a message may be out.
+pub(super) async fn write(app: App, sink: impl Sink<Message> + Unpin, outbox: Arc<Outbox>) {
+    match AssertUnwindSafe(write_until_closed(sink, &outbox)).catch_unwind().await {
+        Ok(Ok(())) => {}
+        Ok(Err(Unwritable::Lost)) => outbox.lost.cancel(),
+        Ok(Err(Unwritable::NotRead)) => outbox.not_read.cancel(),
+        Err(_) => {
+            app.note_failure(Task::Writer);
+            outbox.lost.cancel();
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use super::ticker;
 use crate::app::App;
 use crate::clock::unix_seconds;
 use crate::hub;
+use crate::supervise::{Task, supervise};
 
 const TICK: Duration = Duration::from_secs(1);
 
@@ -209,9 +210,13 @@ impl LiveSession {
     }
 
     /// Runs a probe of a source in place of the one of its kind that ran before.
-    pub(super) fn ask(&self, source: SourceName, question: Question, probe: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn ask<F>(&self, source: SourceName, question: Question, probe: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let probing = supervise(Arc::downgrade(&self.app), Task::Probe, probe);
         let mut probes = self.probes.lock();
-        let before = self.attend(probe).and_then(|probe| probes.insert((source, question), probe));
+        let before = self.attend(probing).and_then(|probe| probes.insert((source, question), probe));
         before.iter().for_each(AbortHandle::abort);
     }
 
@@ -325,7 +330,13 @@ impl LiveSession {
     pub(super) fn count_failed_tick(&self) {
         self.ticks.lock().failed += 1;
         self.app.metrics.session_ticks_missed.inc();
-        self.app.metrics.metrics_loop_restarts.inc();
+        self.app.count_failure(Task::Session);
+        let message = Task::Session.told();
+        self.report(EventKind::Fault(ErrorMessage {
+            code: ErrorCode::Internal,
+            message: message.into(),
+            fatal: false,
+        }));
     }
 
     fn tick_tally(&self) -> TickTally {

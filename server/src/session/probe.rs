@@ -1,6 +1,7 @@
 use std::fmt::Display;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -21,7 +22,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_millis(500);
 
 /// Asks for a source's health each second, so that no tick has to wait for the answer.
-pub(super) async fn health<A, E>(source: Source, ask: impl Fn() -> A + Send + Sync)
+pub(super) async fn health<A, E>(source: Source, ask: Arc<impl Fn() -> A + Send + Sync>)
 where
     A: Future<Output = Result<Value, E>> + Send,
     E: Display,
@@ -29,7 +30,7 @@ where
     let mut questions = questions();
     loop {
         questions.tick().await;
-        let health = answer(&ask).await;
+        let health = answer(&*ask).await;
         if let Err(reason) = &health {
             tracing::debug!(source = %source.name, reason, "the provider did not tell its health");
             source.session.app.metrics.provider_health_failures.inc();
@@ -39,7 +40,7 @@ where
 }
 
 /// Asks for a source's degrade level each second.
-pub(super) async fn level<A, E>(source: Source, ask: impl Fn() -> A + Send + Sync)
+pub(super) async fn level<A, E>(source: Source, ask: Arc<impl Fn() -> A + Send + Sync>)
 where
     A: Future<Output = Result<Level, E>> + Send,
     E: Display,
@@ -47,7 +48,7 @@ where
     let mut questions = questions();
     loop {
         questions.tick().await;
-        let level = answer(&ask).await;
+        let level = answer(&*ask).await;
         if let Err(reason) = &level {
             tracing::debug!(source = %source.name, reason, "the degrade level was not told");
         }

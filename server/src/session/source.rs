@@ -88,7 +88,8 @@ impl Source {
         A: Future<Output = Result<Value, E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        self.session.ask(self.name, Question::Health, probe::health(self.clone(), ask));
+        let (source, ask) = (self.clone(), Arc::new(ask));
+        self.session.ask(self.name, Question::Health, move || probe::health(source.clone(), Arc::clone(&ask)));
     }
 
     /// Asks each second for its degrade level, off the tick, where that is [`Degrade::Told`](super::Degrade::Told).
@@ -100,6 +101,7 @@ impl Source {
         A: Future<Output = Result<Level, E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        self.session.ask(self.name, Question::Level, probe::level(self.clone(), ask));
+        let (source, ask) = (self.clone(), Arc::new(ask));
+        self.session.ask(self.name, Question::Level, move || probe::level(source.clone(), Arc::clone(&ask)));
     }
 }

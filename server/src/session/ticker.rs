@@ -15,7 +15,6 @@ pub(super) async fn supervise(session: Arc<LiveSession>) {
         if !failure.is_panic() {
             return;
         }
-        tracing::error!("the metrics loop failed and is restarted");
         session.count_failed_tick();
     }
 }

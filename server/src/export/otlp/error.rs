@@ -3,12 +3,14 @@ use tachograph_core::registry::RegisterError;
 /// Why metrics are not pushed.
 ///
 /// ```
+/// use tachograph::Tachograph;
 /// use tachograph::export::{Otlp, OtlpError};
-/// use tachograph::registry::Registry;
 /// use tokio_util::sync::CancellationToken;
 ///
-/// let refused = Otlp::new("https://collector").spawn(&Registry::new(), CancellationToken::new());
+/// let tacho = Tachograph::new()?;
+/// let refused = Otlp::new("https://collector").spawn(&tacho, CancellationToken::new());
 /// assert!(matches!(refused, Err(OtlpError::Https)));
+/// # Ok::<(), tachograph::registry::RegisterError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,6 +1,5 @@
 //! OTLP: metrics, pushed to an OpenTelemetry collector.
 
-mod backoff;
 mod buffer;
 mod client;
 mod counts;
@@ -18,11 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use tachograph_core::registry::Registry;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::Tachograph;
 
 pub(crate) use endpoint::Endpoint;
 pub use error::OtlpError;
@@ -81,7 +81,7 @@ impl Temporality {
     }
 }
 
-/// Pushes all metrics of a registry to an OpenTelemetry collector, or to whatever takes OTLP: over HTTP, as
+/// Pushes all metrics of a Tachograph to an OpenTelemetry collector, or to whatever takes OTLP: over HTTP, as
 /// protobuf.
 ///
 /// Counters become monotonic sums, gauges gauges, histograms exponential histograms: bucket for bucket, or
@@ -98,24 +98,26 @@ impl Temporality {
 /// - It reads series by series, in a task of its own.
 ///
 /// It counts in the same registry what it does, as `tachograph_otlp_…`; two exporters of one registry count together.
+/// Should it fail it is begun anew, which is counted and told to all who look.
 ///
 /// ```no_run
 /// use std::time::Duration;
 ///
+/// use tachograph::Tachograph;
 /// use tachograph::export::{Otlp, Temporality};
-/// use tachograph::registry::{Descriptor, Registry};
+/// use tachograph::registry::Descriptor;
 /// use tokio_util::sync::CancellationToken;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let registry = Registry::new();
-/// registry.counter(&Descriptor::new("served", "Requests served"))?.with(&[])?.inc();
+/// let tacho = Tachograph::new()?;
+/// tacho.registry().counter(&Descriptor::new("served", "Requests served"))?.with(&[])?.inc();
 /// let shutdown = CancellationToken::new();
 /// let exporter = Otlp::new("http://127.0.0.1:4318")
 ///     .temporality(Temporality::Delta)
 ///     .interval(Duration::from_secs(5))
 ///     .resource("service.name", "asr")
-///     .spawn(&registry, shutdown.clone())?;
+///     .spawn(&tacho, shutdown.clone())?;
 /// // … later: the last figures go out, within 3 s.
 /// shutdown.cancel();
 /// exporter.await?;
@@ -214,17 +216,17 @@ impl Otlp {
     /// # Errors
     /// Something that was set cannot be, the error says what; there is no runtime; or the registry has no room for
     /// the exporter's own counts.
-    pub fn spawn(self, registry: &Registry, shutdown: CancellationToken) -> Result<JoinHandle<()>, OtlpError> {
+    pub fn spawn(self, tacho: &Tachograph, shutdown: CancellationToken) -> Result<JoinHandle<()>, OtlpError> {
         let Endpoint(uri) = self.endpoint.parse()?;
         self.check()?;
         let headers = self.header_map()?;
         let runtime = Handle::try_current().map_err(|_| OtlpError::NoRuntime)?;
         let Self { interval, temporality, resource, gzip, buffer, .. } = self;
         let envelope = Envelope { resource, temporality: temporality.as_message(), gzip };
-        let outbox = Arc::new(Outbox::new(registry, buffer, temporality, envelope)?);
-        let reader = Reader::new(registry.clone(), Arc::clone(&outbox));
+        let outbox = Arc::new(Outbox::new(tacho.registry(), buffer, temporality, envelope)?);
+        let reader = Reader::new(tacho.registry().clone(), Arc::clone(&outbox));
         let sender = Sender::new(Client::new(uri, headers), outbox, shutdown);
-        Ok(runtime.spawn(task::run(reader, sender, interval)))
+        Ok(runtime.spawn(task::run(Arc::downgrade(&tacho.0), reader, sender, interval)))
     }
 
     fn check(&self) -> Result<(), OtlpError> {
@@ -276,7 +278,7 @@ mod tests {
     use super::*;
 
     async fn error(otlp: Otlp) -> Option<OtlpError> {
-        otlp.spawn(&Registry::new(), CancellationToken::new()).err()
+        otlp.spawn(&Tachograph::new().unwrap(), CancellationToken::new()).err()
     }
 
     fn good() -> Otlp {
@@ -302,7 +304,7 @@ mod tests {
 
     #[test]
     fn without_a_runtime_nothing_starts() {
-        let started = good().spawn(&Registry::new(), CancellationToken::new());
+        let started = good().spawn(&Tachograph::new().unwrap(), CancellationToken::new());
         assert_eq!(started.err(), Some(OtlpError::NoRuntime));
     }
 

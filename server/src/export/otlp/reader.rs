@@ -90,21 +90,38 @@ impl Reader {
         self.whole = self.now;
     }
 
+    /// Gives up what a reading that was put off did not come to. Returns how many points that would have been.
+    pub(super) fn give_up(&mut self) -> u64 {
+        let Some(begin) = self.put_off_after.take() else { return 0 };
+        let (mut walk, mut place, mut points) = (self.registry.walk(self.now / 1_000_000), Place::default(), 0);
+        while let Some(series) = walk.next() {
+            place.step_to(&series);
+            if place > begin {
+                points += u64::from(self.point(&series).is_some());
+            }
+        }
+        points
+    }
+
     fn put_off(&mut self, after: Place) {
         self.outbox.counts.readings_put_off.inc();
         self.put_off_after = Some(after);
     }
 
     fn add(&mut self, series: &Walked<'_>, draft: &mut Draft) {
-        let temporality = self.outbox.temporality;
+        if let Some(point) = self.point(series) {
+            draft.add(series, point, &self.outbox.envelope);
+        }
+    }
+
+    /// What there is to say of a series now.
+    fn point(&mut self, series: &Walked<'_>) -> Option<Point> {
         let end = self.now;
-        let point = if temporality == Temporality::Cumulative || series.kind == Kind::Gauge {
-            Point::new(series, series.value, Span { start: self.started, end })
-        } else {
-            let Some(Delta { value, start }) = self.ledger.take(series, end) else { return };
-            Point::new(series, &value, Span { start: start.unwrap_or(self.whole), end })
-        };
-        draft.add(series, point, &self.outbox.envelope);
+        if self.outbox.temporality == Temporality::Cumulative || series.kind == Kind::Gauge {
+            return Some(Point::new(series, series.value, Span { start: self.started, end }));
+        }
+        let Delta { value, start } = self.ledger.take(series, end)?;
+        Some(Point::new(series, &value, Span { start: start.unwrap_or(self.whole), end }))
     }
 
     fn push(&self, draft: &mut Draft) {
@@ -231,6 +248,18 @@ mod tests {
             }
             assert_eq!(seen.len(), 12_000, "{temporality:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_is_all_that_was_not_read() {
+        let registry = Registry::with_series_limit(4_000);
+        add_to_all(&registry, 4_000);
+        let mut reader = reader(&registry, Temporality::Delta);
+        assert_eq!(reader.give_up(), 0, "nothing is put off");
+        reader.read().await;
+        assert!(reader.is_put_off());
+        let read = counts(&sent(&reader)).count() as u64;
+        assert_eq!((read + reader.give_up(), reader.give_up()), (12_000, 0));
     }
 
     #[tokio::test]

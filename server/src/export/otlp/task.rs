@@ -1,42 +1,58 @@
 //! The exporter's task: one half reads the registry each interval, the other sends what waits.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Backoff;
 use super::client::{Client, Outcome};
 use super::counts::Dropped;
 use super::outbox::Outbox;
 use super::reader::Reader;
 use super::request::Request;
+use crate::app::Shared;
+use crate::backoff::Backoff;
+use crate::supervise::{Task, supervise};
 
 /// How long the last figures have to reach the collector.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
 /// What is left of a wait when the exporter is to end.
 const LAST_WAIT_MAX: Duration = Duration::from_millis(250);
+const FIRST_RETRY_AFTER: Duration = Duration::from_millis(500);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+/// A collector that asks for more is asked again all the same.
+const ASKED_FOR_MAX: Duration = Duration::from_secs(600);
 
-/// Reads and sends until `shutdown`, and then once more, for 3 s at most.
-pub(super) async fn run(reader: Reader, mut sender: Sender, every: Duration) {
+/// Reads and sends until `shutdown`, and then once more, for 3 s at most. What was read and not sent outlives a
+/// failure.
+pub(super) async fn run(app: Weak<Shared>, reader: Reader, sender: Sender, every: Duration) {
     let (outbox, shutdown) = (Arc::clone(&sender.outbox), sender.shutdown.clone());
+    let halves = Arc::new((Mutex::new(reader), Mutex::new(sender)));
     let too_late = async {
         shutdown.cancelled().await;
         sleep(FLUSH_MAX).await;
     };
-    let work = async { tokio::join!(read_each_interval(reader, &outbox, every, &shutdown), sender.send_all()) };
+    let work = supervise(app, Task::Exporter, || {
+        let halves = Arc::clone(&halves);
+        async move {
+            let (mut reader, mut sender) = (halves.0.lock().await, halves.1.lock().await);
+            let (outbox, shutdown) = (Arc::clone(&sender.outbox), sender.shutdown.clone());
+            tokio::join!(read_each_interval(&mut reader, &outbox, every, &shutdown), sender.send_all());
+        }
+    });
     tokio::select! {
         _done = work => {}
         () = too_late => {
-            let points = outbox.drain();
+            let points = outbox.drain() + halves.0.lock().await.give_up();
             outbox.counts.drop_points(points, Dropped::Shutdown);
             tracing::warn!(points, "the last metrics did not reach the OTLP collector in time");
         }
     }
 }
 
-async fn read_each_interval(mut reader: Reader, outbox: &Outbox, every: Duration, shutdown: &CancellationToken) {
+async fn read_each_interval(reader: &mut Reader, outbox: &Outbox, every: Duration, shutdown: &CancellationToken) {
     let mut due = interval(every);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !shutdown.is_cancelled() {
@@ -73,10 +89,13 @@ struct Told {
 
 impl Sender {
     pub(super) fn new(client: Client, outbox: Arc<Outbox>, shutdown: CancellationToken) -> Self {
-        Self { client, outbox, shutdown, backoff: Backoff::default(), told: Told::default() }
+        let backoff = Backoff::new(FIRST_RETRY_AFTER, RETRY_AFTER_MAX);
+        Self { client, outbox, shutdown, backoff, told: Told::default() }
     }
 
     async fn send_all(&mut self) {
+        // What a failure left behind was perhaps not sent.
+        self.outbox.put_back();
         while let Some(request) = self.outbox.next().await {
             match self.client.send(&request).await {
                 Outcome::Taken { rejected, said } => self.note_taken(&request, rejected, &said),
@@ -127,11 +146,17 @@ impl Sender {
         if !std::mem::replace(&mut self.told.unreachable, true) {
             tracing::warn!(why, "the OTLP collector takes no metrics now; they wait, and are sent again");
         }
-        let wait = self.backoff.wait(after);
+        let wait = self.wait(after);
         tokio::select! {
             () = sleep(wait) => {}
             () = self.shutdown.cancelled() => sleep(wait.min(LAST_WAIT_MAX)).await,
         }
+    }
+
+    /// At least what the collector asked for, within reason.
+    fn wait(&mut self, asked_for: Option<Duration>) -> Duration {
+        let own = self.backoff.wait();
+        asked_for.map_or(own, |asked_for| asked_for.min(ASKED_FOR_MAX) + own / 4)
     }
 }
 
@@ -143,5 +168,27 @@ fn advice(status: u16) -> &'static str {
         415 => "see whether it takes OTLP as protobuf, and switch gzip off if it cannot read that",
         301..=308 => "give the address that it points to as the endpoint",
         _ => "see the collector's log for why",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tachograph_core::registry::Registry;
+
+    use super::super::Temporality;
+    use super::super::buffer::Limits;
+    use super::super::request::tests::envelope;
+    use super::*;
+
+    const LIMITS: Limits = Limits { bytes: 64 << 20, requests: 8 };
+
+    #[tokio::test]
+    async fn what_the_collector_asks_for_is_kept_within_reason() {
+        let outbox = Outbox::new(&Registry::new(), LIMITS, Temporality::Cumulative, envelope()).unwrap();
+        let client = Client::new("http://127.0.0.1:9/v1/metrics".parse().unwrap(), Default::default());
+        let mut sender = Sender::new(client, Arc::new(outbox), CancellationToken::new());
+        let wait = sender.wait(Some(Duration::from_secs(7)));
+        assert!(wait >= Duration::from_secs(7) && wait < Duration::from_secs(8));
+        assert!(sender.wait(Some(Duration::MAX)) < Duration::from_secs(601));
     }
 }
