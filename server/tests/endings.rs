@@ -70,8 +70,8 @@ async fn ended_within_a_tick(end: fn(Session) -> Receipt) {
     let receipt = ended.lock().take().unwrap();
     assert_eq!((receipt.ticks_sent, receipt.ticks_missed, receipt.sources[0].bytes_left), (1, 0, 320));
     assert_eq!(*ticks.0.lock(), [1], "nothing is told after the receipt");
-    let restarts = tacho.registry().snapshot().counter("tachograph_metrics_loop_restarts", &[]);
-    assert_eq!((active(&tacho), dropped(&tacho), restarts), (Some(0.0), Some(320), Some(0)));
+    let restarts = tacho.registry().snapshot().counter("tachograph_task_restarts", &[("task", "session")]);
+    assert_eq!((active(&tacho), dropped(&tacho), restarts), (Some(0.0), Some(320), None));
 }
 
 #[tokio::test(start_paused = true)]

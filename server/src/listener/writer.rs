@@ -67,12 +67,11 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    use tachograph_core::registry::Registry;
     use tachograph_core::wire::{ServerMessage, Status, StatusState};
     use tokio::time::Instant;
 
     use super::*;
-    use crate::metrics::ServerMetrics;
+    use crate::Tachograph;
 
     /// A connection that answers a send so.
     struct Answering(Poll<Result<(), ()>>);
@@ -98,10 +97,11 @@ mod tests {
     }
 
     async fn written(sink: Answering) -> (Arc<Outbox>, Duration) {
-        let metrics = ServerMetrics::register(&Registry::new()).unwrap();
-        let (outbox, began) = (Arc::new(Outbox::new(metrics.metrics_conflated)), Instant::now());
+        let app = Tachograph::new().unwrap().0.clone();
+        let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone()));
+        let began = Instant::now();
         outbox.push(ServerMessage::Status(Status::new(StatusState::Connected, "Connected")));
-        write(sink, Arc::clone(&outbox)).await;
+        write(app, sink, Arc::clone(&outbox)).await;
         (outbox, began.elapsed())
     }
 
