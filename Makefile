@@ -5,7 +5,8 @@ export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/binaryen/node_modules/.bin:
 export CARGO_TARGET_DIR := $(CURDIR)/target
 .DEFAULT_GOAL := help
 SECONDS := 60
-.PHONY: help run build page watch test test-core test-threads test-wasm test-server test-protocol test-whole bench bench-stream bench-page pictures instructions size fuzz lint bare deny clean
+MINUTES := 60
+.PHONY: help run build page watch test test-core test-threads test-wasm test-server test-protocol test-whole bench bench-stream bench-page pictures instructions size fuzz soak lint bare deny clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +72,9 @@ size: ## what the core adds to a wasm build
 
 fuzz: ## bytes of any kind for the core's readers, SECONDS (60) for each target
 	@scripts/fuzz.sh $(SECONDS)
+
+soak: build ## the program for MINUTES (60) among sessions that flood, stall and die, by SEED; writes docs/reliability.md
+	@scripts/soak.sh $(MINUTES) $(SEED)
 
 lint: bare deny ## formatting, clippy, documentation
 	scripts/lint.sh

@@ -34,6 +34,11 @@ if ! [ -x "$TOOLS/scrapers/usr/bin/prometheus" ] || ! [ -x "$TOOLS/scrapers/usr/
   apt_unpack "$TOOLS/scrapers" prometheus victoria-metrics
 fi
 
+if ! compgen -G "$TOOLS/faketime/usr/lib/*/faketime/libfaketime.so.1" >/dev/null; then
+  say "libfaketime, with which tests step a process's clock (a few seconds)"
+  apt_unpack "$TOOLS/faketime" libfaketime
+fi
+
 # Is this version of the Python package installed?
 has_python() { compgen -G "$TOOLS/python/lib/python3*/site-packages/$1-$2.dist-info" >/dev/null; }
 

@@ -18,6 +18,7 @@ use crate::limits::LimitsInForce;
 use crate::listener::Listener;
 use crate::metrics::ServerMetrics;
 use crate::options::Options;
+use crate::pulse::Pulse;
 use crate::serve::Admission;
 use crate::session::SessionTable;
 
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     /// Who is connected, by address.
     pub(crate) admission: Admission,
+    /// What keeps all going while a provider blocks a thread.
+    pub(crate) pulse: Pulse,
     /// Connections that a shutdown waits for.
     pub(crate) connections: TaskTracker,
     /// Who may read the history at once.
@@ -79,6 +82,7 @@ impl Shared {
             shutdown: CancellationToken::new(),
             sessions: SessionTable::default(),
             admission: Admission::default(),
+            pulse: Pulse::default(),
             connections: TaskTracker::new(),
             history_readers: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
             #[cfg(feature = "prometheus")]

@@ -64,6 +64,7 @@ mod metrics;
 mod options;
 #[cfg(feature = "live")]
 pub mod provider;
+mod pulse;
 mod serve;
 pub mod session;
 mod supervise;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -12,6 +13,7 @@ use tachograph::provider::{
     Fault, Provider, ProviderError, ProviderFactory, Providers, Quality, Simulated, SimulatedControl,
 };
 use tachograph::{Builder, Tachograph, serve};
+use tachograph_core::registry::{Descriptor, Registry};
 use tachograph_core::session::{Chunk, ProviderInForce, Voice};
 use tachograph_core::wire::frame::{Arrival, Follower};
 use tachograph_core::wire::{
@@ -192,6 +194,127 @@ async fn a_provider_that_does_not_tell_its_health_delays_no_tick() {
     assert_eq!(heard.receipt.ticks_missed, 0);
     let gaps = heard.metrics.windows(2).map(|pair| pair[1].timestamp - pair[0].timestamp);
     gaps.for_each(|gap| assert!((gap - 1.0).abs() < 0.25, "{gap}"));
+}
+
+/// Blocks its thread with each chunk for so long, whatever it was asked not to do.
+const BLOCKED: Duration = Duration::from_millis(1_500);
+
+struct Blocking;
+
+impl ProviderFactory for Blocking {
+    fn name(&self) -> &'static str {
+        "blocking"
+    }
+
+    fn open(&self, _: SourceName) -> BoxFuture<'_, Result<Arc<dyn Provider>, ProviderError>> {
+        Box::pin(async { Ok(Arc::new(Self) as Arc<dyn Provider>) })
+    }
+}
+
+impl Provider for Blocking {
+    fn in_force(&self) -> ProviderInForce {
+        ProviderInForce { provider: "blocking".into(), model_id: "none".into(), vad_enabled: false }
+    }
+
+    fn process(&self, _: Chunk) -> BoxFuture<'_, Result<Option<Voice>, ProviderError>> {
+        Box::pin(async {
+            std::thread::sleep(BLOCKED);
+            Ok(None)
+        })
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<Value, ProviderError>> {
+        Box::pin(async { Ok(Value::Null) })
+    }
+
+    fn set_quality(&self, _: Quality) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_provider_that_blocks_its_thread_delays_no_tick_and_is_given_up() {
+    let mut listener = quick(Providers::only(Blocking));
+    listener.chunk_timeout = Duration::from_millis(500);
+    let heard = session(listener, 5).await;
+    let ticks: Vec<u64> = heard.metrics.iter().map(|figures| figures.tick).collect();
+    assert!(ticks.starts_with(&[1, 2, 3, 4]), "{ticks:?}");
+    assert_eq!((heard.receipt.ticks_missed, heard.counter("tachograph_ticks_missed")), (0, 0));
+    let source = &heard.receipt.sources[0];
+    assert!(source.chunks_failed > 0 && heard.counter("tachograph_provider_restarts") > 0);
+    assert_eq!((source.bytes.received, source.bytes.queued), (5 * 32_000, 0));
+    assert_eq!(source.bytes.received, source.bytes.processed + source.bytes.dropped);
+}
+
+/// Says of everything that it is not a number.
+struct NotANumber;
+
+impl ProviderFactory for NotANumber {
+    fn name(&self) -> &'static str {
+        "not-a-number"
+    }
+
+    fn open(&self, _: SourceName) -> BoxFuture<'_, Result<Arc<dyn Provider>, ProviderError>> {
+        Box::pin(async { Ok(Arc::new(Self) as Arc<dyn Provider>) })
+    }
+}
+
+impl Provider for NotANumber {
+    fn in_force(&self) -> ProviderInForce {
+        ProviderInForce { provider: "not-a-number".into(), model_id: "none".into(), vad_enabled: true }
+    }
+
+    fn process(&self, _: Chunk) -> BoxFuture<'_, Result<Option<Voice>, ProviderError>> {
+        Box::pin(async { Ok(Some(Voice { ratio: f64::NAN, is_speech: true })) })
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<Value, ProviderError>> {
+        Box::pin(async { Ok(serde_json::json!({ "load": f64::NAN, "queue": f64::INFINITY })) })
+    }
+
+    fn set_quality(&self, _: Quality) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_provider_says_that_is_not_a_number_is_no_figure() {
+    let heard = session(quick(Providers::only(NotANumber)), 3).await;
+    let last = heard.metrics.last().unwrap();
+    assert!(last.total_chunks_processed > 0 && last.speech_ratio == 1.0, "{last:?}");
+    assert!(heard.metrics.iter().all(|figures| figures.voice_ratio.is_none_or(f64::is_finite)), "{last:?}");
+    let health = last.provider_health.as_ref().unwrap();
+    assert_eq!(**health, serde_json::json!({ "load": null, "queue": null }));
+    assert_eq!(heard.receipt.sources[0].bytes.processed, 3 * 32_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_many_threads_hammer_delays_no_tick_and_loses_nothing() {
+    const THREADS: u64 = 8;
+    let registry = Registry::new();
+    let descriptor = Descriptor::new("hammered", "Blows").label("thread").label("place");
+    let (blows, is_over) = (registry.counter(&descriptor).unwrap(), Arc::new(AtomicBool::new(false)));
+    let hammering = (0..THREADS).map(|thread| {
+        let (blows, is_over) = (blows.clone(), Arc::clone(&is_over));
+        std::thread::spawn(move || {
+            let mut count = 0_u64;
+            while !is_over.load(Ordering::Relaxed) {
+                // New series until there is no more room, then always the one for those beyond.
+                let labels = [("thread", &*thread.to_string()), ("place", &*count.to_string())];
+                blows.with(&labels).unwrap().inc();
+                count += 1;
+            }
+            count
+        })
+    });
+    let hammering: Vec<_> = hammering.collect();
+    let builder = Tachograph::builder().registry(registry.clone()).listener(quick(simulated(0.1, Fault::None)));
+    let heard = session_of(builder, 5).await;
+    is_over.store(true, Ordering::Relaxed);
+    let struck: u64 = hammering.into_iter().map(|thread| thread.join().unwrap()).sum();
+    let snapshot = registry.snapshot();
+    let series = snapshot.all_series().filter(|(family, _)| family.name() == "hammered");
+    let counted: Vec<u64> = series.filter_map(|(_, series)| series.value.counter()).collect();
+    assert!(counted.len() > 100 && struck > counted.len() as u64, "{struck} blows on {} series", counted.len());
+    assert_eq!(counted.iter().sum::<u64>(), struck);
+    assert_eq!((heard.receipt.ticks_missed, heard.counter("tachograph_ticks_missed")), (0, 0));
+    assert_eq!(heard.receipt.sources[0].bytes.processed, 5 * 32_000);
 }
 
 /// Cannot even be made.

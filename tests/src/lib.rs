@@ -4,11 +4,14 @@
 #![forbid(unsafe_code)]
 
 pub mod browser;
+mod chance;
+pub mod client;
 pub mod rehearsal;
+pub mod soak;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -108,9 +111,7 @@ impl Server {
     /// # Errors
     /// It could not be started or does not say where it listens.
     pub fn start_at(listen: &str, command: &str, args: &[&str]) -> Result<Self, Failure> {
-        let mut program = Command::new(program());
-        program.args([command, "--listen", listen, "--log", "error"]).args(args);
-        Self::begin(program)
+        Self::launch(Command::new(program()).args([command, "--listen", listen, "--log", "error"]).args(args))
     }
 
     /// Starts `tachograph serve --listen 127.0.0.1:0 ARGS` with no more than so many descriptors.
@@ -121,15 +122,14 @@ impl Server {
         let limited = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
         let mut program = Command::new("sh");
         let serve = ["serve", "--listen", "127.0.0.1:0", "--log", "error"];
-        program.args(["-c", &limited]).arg(self::program()).args(serve).args(args);
-        Self::begin(program)
+        Self::launch(program.args(["-c", &limited]).arg(self::program()).args(serve).args(args))
     }
 
     /// Starts a command that has all its arguments, and waits until it listens.
     ///
     /// # Errors
     /// It could not be started or does not say where it listens.
-    pub fn begin(mut program: Command) -> Result<Self, Failure> {
+    pub fn launch(program: &mut Command) -> Result<Self, Failure> {
         let mut child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();
         let mut server = Self { child, address: String::new() };
@@ -142,6 +142,33 @@ impl Server {
         let address = line.strip_prefix("listening on http://").or_else(|| line.strip_prefix("listening on https://"));
         server.address = address.ok_or("no address in its first line")?.to_owned();
         Ok(server)
+    }
+
+    /// Starts what `command` says, a server that listens at `address` and whose output is not read, and waits until
+    /// it is ready.
+    ///
+    /// # Errors
+    /// It could not be started or is not ready in time.
+    pub fn launch_unheard(command: &mut Command, address: &str) -> Result<Self, Failure> {
+        let server = Self { child: command.stdin(Stdio::null()).spawn()?, address: address.to_owned() };
+        let began = Instant::now();
+        while server.get("/readyz").is_err() {
+            if began.elapsed() > STARTED_WITHIN {
+                return Err("the server is not ready".into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(server)
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it complains of, where that was piped.
+    pub fn stderr(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
     }
 
     /// Sends a signal by name, such as `TERM`.

@@ -94,7 +94,7 @@ fn flags_go_before_the_environment_and_that_before_the_file() -> Result<(), Fail
         let mut program = Command::new(program());
         program.args(["serve", "--listen", "127.0.0.1:0"]).args(args).env("TACHOGRAPH_CONFIG", &file);
         program.envs(environment.map(|value| ("TACHOGRAPH_SIMULATED_RTF", value)));
-        let server = Server::begin(program)?;
+        let server = Server::launch(&mut program)?;
         let control: serde_json::Value = serde_json::from_str(&server.get("/api/v1/simulated")?)?;
         Ok(control["rtf"].as_f64().ok_or("no factor")?)
     };
@@ -122,7 +122,7 @@ impl Logged {
         let log = folder.0.join("log");
         let mut program = Command::new(program());
         program.args([command, "--listen", "127.0.0.1:0"]).args(args).stderr(File::create(&log)?);
-        Ok(Self { server: Server::begin(program)?, log })
+        Ok(Self { server: Server::launch(&mut program)?, log })
     }
 
     fn log(&self) -> Result<String, Failure> {
@@ -236,7 +236,7 @@ fn a_terminal_that_is_gone_takes_its_server_along() -> Result<(), Failure> {
     let command = format!("{} serve --config {file}", bin.to_str().ok_or("a path that is not text")?);
     let mut terminal = Command::new("script");
     terminal.args(["--quiet", "--flush", "--command", &command, "/dev/null"]);
-    let mut server = Server::begin(terminal)?;
+    let mut server = Server::launch(&mut terminal)?;
     assert_eq!(server.get("/healthz")?, "ok");
     server.signal("KILL")?;
     server.wait(SOON)?;
@@ -293,7 +293,7 @@ fn a_service_manager_is_told_how_the_server_is() -> Result<(), Failure> {
     let mut program = Command::new(program());
     program.args(["serve", "--config", &file]);
     program.env("NOTIFY_SOCKET", &manager.name).env("WATCHDOG_USEC", "8000000");
-    let mut server = Server::begin(program)?;
+    let mut server = Server::launch(&mut program)?;
     assert_eq!(manager.told()?, "READY=1");
     for _ in 0..3 {
         assert_eq!(manager.next()?, "WATCHDOG=1");
@@ -314,7 +314,7 @@ fn a_service_manager_without_a_file_is_told_too() -> Result<(), Failure> {
     let manager = Manager::at_a_name()?;
     let mut program = Command::new(program());
     program.args(["serve", "--listen", "127.0.0.1:0", "--log", "error"]).env("NOTIFY_SOCKET", &manager.name);
-    let _server = Server::begin(program)?;
+    let _server = Server::launch(&mut program)?;
     assert_eq!(manager.told()?, "READY=1");
     Ok(())
 }

@@ -6,6 +6,8 @@ use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload::Handle;
 
+use super::lines::Lines;
+
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
     /// What is logged: error, warn, info, debug, trace, or a filter such as tachograph=debug.
@@ -53,13 +55,13 @@ fn parse_filter(text: &str) -> Result<String, String> {
 
 impl LogArgs {
     /// Logs from now on; keeps a logger that is there already.
-    pub(super) fn init(&self) -> LogFilter {
+    pub(super) fn init(&self) -> std::io::Result<LogFilter> {
         let log = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(&self.log))
             .with_ansi(std::io::stderr().is_terminal())
-            // Standard error that is gone could not be told of itself either: that would be a panic at each line.
+            // What cannot be logged would be told by a panic.
             .log_internal_errors(false)
-            .with_writer(std::io::stderr);
+            .with_writer(Lines::start()?);
         let (filter, _kept) = match self.log_format {
             LogFormat::Text => {
                 let log = log.with_target(false).with_filter_reloading();
@@ -70,6 +72,6 @@ impl LogArgs {
                 (LogFilter::of(log.reload_handle()), log.try_init())
             }
         };
-        filter
+        Ok(filter)
     }
 }

@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod demo;
 mod health;
+mod lines;
 mod log;
 mod otlp;
 mod rehearsal;
@@ -27,6 +28,8 @@ use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use config::{Loaded, Refused, Start};
+/// A log that is not read must not keep the process.
+const LOG_FLUSH_MAX: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Tachograph: live metrics of streaming sessions, once a second.
 #[derive(Debug, Parser)]
@@ -87,6 +90,8 @@ enum CliError {
     Tail(#[from] tail::TailError),
     #[error("{0}")]
     Health(#[from] health::HealthError),
+    #[error("nothing can be logged: {0}")]
+    Log(std::io::Error),
     #[error("{failed} of {all} sessions failed")]
     Sessions { failed: usize, all: usize },
 }
@@ -103,18 +108,26 @@ pub fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(refused) => return explain(&refused),
     };
-    let log = cli.log.init();
+    let log = match cli.log.init() {
+        Ok(log) => log,
+        Err(error) => return fail(&CliError::Log(error)),
+    };
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Command::Check(args) = &cli.command {
         return args.run();
     }
-    match run(cli.command, Start { arguments, values, log }) {
+    let ended = run(cli.command, Start { arguments, values, log });
+    lines::flush(LOG_FLUSH_MAX);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
+}
+
+fn fail(error: &CliError) -> ExitCode {
+    // Whoever closed it, or has no room for it, does not want it.
+    let _unwritten = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::FAILURE
 }
 
 /// How many errors there are in the text of a configuration file, taken by itself.

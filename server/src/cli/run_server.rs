@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::config::{Complaint, ConfigArgs, Reload, Start, watch};
-use super::{CliError, changing, print_line, rehearsal, service};
+use super::{CliError, LOG_FLUSH_MAX, changing, lines, print_line, rehearsal, service};
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
 use crate::{HistoryLimits, Limits, Tachograph, Tls};
@@ -167,6 +167,7 @@ pub(super) async fn serve(
     let server = args.transport.server(&tacho, tls.as_ref());
     let live = changing::parts(&tacho, tls.as_ref(), &start);
     watch(Reload::new(start, live, tacho.registry())?, stop.clone());
+    lines::count_lost(tacho.registry())?;
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
@@ -207,6 +208,7 @@ async fn watch_signals(stop: CancellationToken) {
         () = signal() => {}
         () = tokio::time::sleep(WATCHDOG) => tracing::error!("the shutdown took too long"),
     }
+    lines::flush(LOG_FLUSH_MAX);
     std::process::exit(1);
 }
 

@@ -61,3 +61,60 @@ impl From<Closing> for Message {
         Self::Close(Some(CloseFrame { code, reason: reason.into() }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tachograph_core::wire::{ServerMessage, Status, StatusState};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::Tachograph;
+
+    /// A connection that answers a send so.
+    struct Answering(Poll<Result<(), ()>>);
+
+    impl Sink<Message> for Answering {
+        type Error = ();
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            self.0
+        }
+
+        fn start_send(self: Pin<&mut Self>, _: Message) -> Result<(), ()> {
+            Ok(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            self.0
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            self.0
+        }
+    }
+
+    async fn written(sink: Answering) -> (Arc<Outbox>, Duration) {
+        let app = Tachograph::new().unwrap().0.clone();
+        let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone()));
+        let began = Instant::now();
+        outbox.push(ServerMessage::Status(Status::new(StatusState::Connected, "Connected")));
+        write(app, sink, Arc::clone(&outbox)).await;
+        (outbox, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_send_that_fails_loses_the_connection_at_once() {
+        let (outbox, took) = written(Answering(Poll::Ready(Err(())))).await;
+        assert_eq!((outbox.lost.is_cancelled(), outbox.not_read.is_cancelled(), took), (true, false, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_send_that_never_completes_is_given_up() {
+        let (outbox, took) = written(Answering(Poll::Pending)).await;
+        assert_eq!((outbox.lost.is_cancelled(), outbox.not_read.is_cancelled()), (false, true));
+        assert!((WRITE_MAX..WRITE_MAX + Duration::from_secs(1)).contains(&took), "{took:?}");
+    }
+}

@@ -173,6 +173,7 @@ impl LiveSession {
     pub(super) fn start(opened: SessionBuilder, runtime: Handle) -> Option<Arc<Self>> {
         let SessionBuilder { app, identity, features, sources_max, observer } = opened;
         hub::keep_ticking(&app);
+        app.pulse.keep(&app, &runtime);
         let now = app.clock.now();
         let make = |key| {
             Arc::new(Self {

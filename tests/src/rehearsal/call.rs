@@ -12,10 +12,10 @@ use tachograph_core::wire::{
     ClientFeatures, EventKind, Identity, MIC, SAMPLE_RATE, SYSTEM, SessionPhase, SessionState, SourceName, rounded,
 };
 
-use super::chance::Chance;
 use super::model::Model;
 use super::provider::{PROVIDERS, TROUBLED, Worker};
 use super::scenario::Conditions;
+use crate::chance::Chance;
 
 /// The service is moved on by so much at once.
 pub(super) const STEP: Duration = Duration::from_millis(200);

@@ -3,10 +3,10 @@ use std::f64::consts::TAU;
 use tachograph_core::instrument::{Counter, Gauge, Histogram};
 use tachograph_core::registry::{Descriptor, Kind, Registry};
 
-use super::chance::Chance;
 use super::families::{FAMILIES, Template};
 use super::scenario::Conditions;
 use crate::Failure;
+use crate::chance::Chance;
 
 /// Series that move in each second, and how often the others do: two of five move by turns.
 const STEADY: f64 = 0.25;

@@ -4,7 +4,6 @@
 //! A [`Rehearsal`] makes the frames, [`record`] keeps them, a [`RehearsalServer`] shows them to the page.
 
 mod call;
-mod chance;
 mod families;
 mod metrics;
 mod model;
@@ -26,10 +25,10 @@ pub use recording::record;
 pub use scenario::Scenario;
 pub use server::{Pace, RehearsalServer};
 
-use self::chance::Chance;
 use self::metrics::Metrics;
 use self::sessions::{Sessions, Told};
 use crate::Failure;
+use crate::chance::Chance;
 
 /// Room for a family's series.
 const SERIES_MAX: usize = 100_000;

@@ -9,9 +9,9 @@ use tachograph_core::session::{Chunk, ChunkResult, Level, ProviderInForce, Provi
 use tachograph_core::time::Moment;
 use tachograph_core::wire::{ErrorCode, ErrorMessage, EventKind, SourceName, Status, StatusState, rounded};
 
-use super::chance::Chance;
 use super::model::Model;
 use super::scenario::{Conditions, Fault};
+use crate::chance::Chance;
 
 /// Chunks that may fail one after the other before the provider is made anew.
 const FAILURES_MAX: u32 = 3;

@@ -7,8 +7,8 @@ use tachograph_core::time::Moment;
 use tachograph_core::wire::{EventKind, SessionState};
 
 use super::call::{Call, STEP, STEPS_A_SECOND};
-use super::chance::Chance;
 use super::scenario::Conditions;
+use crate::chance::Chance;
 
 /// How soon a session that ended is followed by another one, by step.
 const ARRIVAL: f64 = 0.05;

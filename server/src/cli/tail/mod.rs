@@ -68,6 +68,8 @@ pub(super) enum TailError {
     Stream(#[from] FrameError),
     #[error("the stream ends within a record")]
     CutOff,
+    #[error("cannot write what is shown: {0}")]
+    Output(io::Error),
     #[error("{0}; give a server's address, or a file with a recorded stream")]
     Address(String),
     #[error("cannot connect to {url}: {cause}; is the server running?")]
@@ -80,7 +82,10 @@ pub(super) async fn run(args: TailArgs, stop: CancellationToken) -> Result<(), C
     let mut shown = Shown::new(&args);
     if let Some(path) = source::recorded(&args.from) {
         // A read can wait for ever: nobody waits for it.
-        let reading = spawn_blocking(move || source::read_recorded(&path, &mut shown));
+        let reading = spawn_blocking(move || {
+            source::read_recorded(&path, &mut shown)?;
+            shown.check()
+        });
         tokio::select! {
             read = reading => read.map_err(|_| TailError::CutOff)??,
             () = stop.cancelled() => {}
@@ -89,6 +94,7 @@ pub(super) async fn run(args: TailArgs, stop: CancellationToken) -> Result<(), C
         let url = socket_url(&args.from, ENDPOINT).map_err(TailError::Address)?;
         let server = Server { connector: args.trust.connector(&url)?, url };
         source::follow(&server, args.window, &filter, &mut shown, stop).await?;
+        shown.check()?;
     }
     Ok(())
 }
@@ -104,18 +110,25 @@ struct Shown {
     follower: Follower,
     text: Text,
     json: bool,
-    /// Nobody reads any more what is printed.
+    /// Nobody reads any more what is printed, or it cannot be written.
     is_closed: bool,
+    /// Why it cannot, other than that nobody reads.
+    unwritable: Option<io::Error>,
 }
 
 impl Shown {
     fn new(args: &TailArgs) -> Self {
         let text = Text::new(!args.metrics.is_empty() || !args.label.is_empty(), !args.no_sessions, args.filter());
-        Self { follower: Follower::default(), text, json: args.json, is_closed: false }
+        Self { follower: Follower::default(), text, json: args.json, is_closed: false, unwritable: None }
+    }
+
+    /// Whether all that was to be shown could be.
+    fn check(&mut self) -> Result<(), TailError> {
+        self.unwritable.take().map_or(Ok(()), |cause| Err(TailError::Output(cause)))
     }
 
     fn take(&mut self, message: &[u8]) -> Result<(), FrameError> {
-        let Self { follower, text, json, is_closed } = self;
+        let Self { follower, text, json, is_closed, unwritable } = self;
         let mut out = io::stdout().lock();
         let mut origin = follower.hello().cloned();
         follower.take(message, |arrival| {
@@ -136,7 +149,10 @@ impl Shown {
                     Ok(())
                 }
             };
-            *is_closed |= printed.is_err();
+            if let Err(error) = printed {
+                *is_closed = true;
+                *unwritable = Some(error).filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+            }
         })
     }
 }
