@@ -37,7 +37,11 @@ pub(super) fn read(certificate: &Path, key: &Path) -> Result<Shown, TlsError> {
     let config = config.map_err(|_| unusable())?.with_no_client_auth();
     let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Shown { certificate: own, config: Arc::new(config) })
+    Ok(Shown {
+        #[cfg(feature = "cli")]
+        certificate: own,
+        config: Arc::new(config),
+    })
 }
 
 /// What is wrong with a certificate's time, if that is.

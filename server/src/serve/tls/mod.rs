@@ -11,6 +11,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+#[cfg(feature = "cli")]
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 pub use error::TlsError;
@@ -47,6 +48,7 @@ struct Shared {
 /// What clients meet.
 #[derive(Clone)]
 struct Shown {
+    #[cfg(feature = "cli")]
     certificate: CertificateDer<'static>,
     config: Arc<ServerConfig>,
 }
