@@ -4,6 +4,7 @@ mod address;
 mod audio_file;
 mod client;
 mod demo;
+mod limits;
 mod log;
 mod otlp;
 mod rehearsal;

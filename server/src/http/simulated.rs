@@ -1,11 +1,17 @@
+use std::time::Duration;
+
 use axum::Json;
-use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request, State};
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::provider::{Fault, Simulated, SimulatedControl};
+
+/// A few bytes come at once.
+const BODY_MAX: Duration = Duration::from_secs(10);
 
 /// What the simulated provider does.
 pub(super) async fn simulated(State(app): State<App>) -> Result<Json<SimulatedControl>, ApiError> {
@@ -16,7 +22,7 @@ pub(super) async fn simulated(State(app): State<App>) -> Result<Json<SimulatedCo
 /// What is left out stays as it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ControlChange {
+struct ControlChange {
     rtf: Option<f64>,
     fault: Option<Fault>,
 }
@@ -24,12 +30,14 @@ pub(super) struct ControlChange {
 /// Tells the simulated provider what to do from its next chunk on.
 pub(super) async fn set_simulated(
     State(app): State<App>,
-    change: Result<Json<ControlChange>, JsonRejection>,
+    request: Request,
 ) -> Result<Json<SimulatedControl>, ApiError> {
     let simulated = control_of(&app)?;
     let expected = ApiError::InvalidBody(
         "send JSON with `rtf`, 0 to 1000, and `fault`, one of none, error, hang and panic, or one of the two",
     );
+    let change: Result<_, JsonRejection> =
+        timeout(BODY_MAX, Json::<ControlChange>::from_request(request, &())).await.map_err(|_| ApiError::TooSlow)?;
     let Json(change) = change.map_err(|_| expected)?;
     let before = simulated.control();
     let control =

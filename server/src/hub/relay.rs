@@ -14,8 +14,6 @@ use super::history::{Entry, HistoryLimits};
 use crate::app::App;
 use crate::error::ApiError;
 
-/// Streams that are written beside the whole one, each once for all of its readers.
-const RELAYS_MAX: usize = 64;
 /// What a reader may be behind, and some more; the past is made anew from the whole stream's.
 const LIMITS: HistoryLimits = HistoryLimits { span: Duration::from_secs(15), bytes: 8 << 20 };
 /// A relay with nobody to read it ends after this many frames.
@@ -28,7 +26,7 @@ pub(crate) struct Wanted {
     pub(crate) form: Form,
 }
 
-/// The streams that are written beside the whole one.
+/// The streams that are written beside the whole one, each once for all of its readers.
 #[derive(Debug, Default)]
 pub(crate) struct Relays(Mutex<HashMap<Wanted, Arc<Channel>>>);
 
@@ -40,7 +38,7 @@ impl Relays {
             return Ok(Arc::clone(channel));
         }
         // The whole stream as lines is one for all, and always to be had.
-        if relays.len() >= RELAYS_MAX && !wanted.filter.is_everything() {
+        if relays.len() >= app.limits.now().subscriptions && !wanted.filter.is_everything() {
             app.metrics.subscriptions_refused.inc();
             return Err(ApiError::TooManySubscriptions);
         }
