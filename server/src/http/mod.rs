@@ -30,6 +30,10 @@ use crate::hub::{Form, Subscription, Viewer};
 use crate::listener;
 use crate::{Tachograph, hub};
 
+/// A WebSocket message above this ends its connection before it is read whole. One that is shorter and too long all the
+/// same is read, so that its client gets the answer and not a reset.
+#[cfg(feature = "live")]
+const SOCKET_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a client's connection reads at once: some frames of audio. It is there for each, whether anything comes.
 #[cfg(feature = "live")]
 const CLIENT_READ_BYTES: usize = 16 * 1024;
@@ -98,10 +102,9 @@ async fn live_listener(State(app): State<App>, upgrade: Upgrade) -> Result<Respo
     let connections = app.connections.clone();
     let listener = app.listener.clone().ok_or(ApiError::NotFound)?;
     let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
-    let socket_bytes_max = listener.socket_bytes_max();
     Ok(upgrade
-        .max_message_size(socket_bytes_max)
-        .max_frame_size(socket_bytes_max)
+        .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
+        .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
         .read_buffer_size(CLIENT_READ_BYTES)
         .on_upgrade(move |socket| connections.track_future(listener::handle(app, listener, socket))))
 }

@@ -35,7 +35,7 @@ pub struct Listener {
     pub simulated: Option<Simulated>,
     /// The bounds of each session.
     pub audio: AudioConfig,
-    /// The longest message that is taken.
+    /// The longest message that is taken, at most 8 MiB.
     pub message_bytes_max: usize,
     /// How long a stop may drain the queues.
     pub drain: Duration,
@@ -55,11 +55,5 @@ impl Listener {
             drain: Duration::from_secs(8),
             chunk_timeout: Duration::from_secs(60),
         }
-    }
-
-    /// A message above this is not even read whole. One that is only a little too long is, so that its client gets
-    /// the answer and not a reset.
-    pub(crate) fn socket_bytes_max(&self) -> usize {
-        self.message_bytes_max.saturating_mul(2)
     }
 }
