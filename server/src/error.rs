@@ -1,7 +1,7 @@
 //! How what went wrong with a request is answered. Answers never carry internal text.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -29,6 +29,8 @@ pub(crate) enum ApiError {
     TooManySubscriptions,
     /// As many read a long answer as may at once.
     Busy,
+    /// There are as many viewers as there may be.
+    TooManyViewers,
     /// There is no frame yet.
     NotYet,
     /// A fault of the server.
@@ -76,6 +78,12 @@ impl IntoResponse for ApiError {
             Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many read this at once; try again in a moment")
             }
+            Self::TooManyViewers => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "at_capacity",
+                "as many watch the stream as may; try again later, or have the server allow more viewers",
+            ),
+            #[cfg(feature = "live")]
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why"),
             Self::NotYet => (StatusCode::SERVICE_UNAVAILABLE, "not_yet", "the first tick is not over; try again"),
             #[cfg(feature = "live")]
@@ -83,6 +91,21 @@ impl IntoResponse for ApiError {
                 (StatusCode::NOT_FOUND, "not_simulated", "start the server with --provider simulated to rehearse")
             }
         };
-        (status, Json(Body { error: Reason { code, message } })).into_response()
+        let mut response = (status, Json(Body { error: Reason { code, message } })).into_response();
+        if let Some(seconds) = self.retry_after_seconds() {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+impl ApiError {
+    /// After how long it is worth to ask again; None where the same is answered then.
+    const fn retry_after_seconds(self) -> Option<u64> {
+        match self {
+            Self::Busy | Self::NotYet => Some(1),
+            Self::TooManySubscriptions | Self::TooManyViewers => Some(5),
+            _ => None,
+        }
     }
 }

@@ -60,8 +60,10 @@ mod hub;
 mod limits;
 #[cfg(feature = "live")]
 pub mod listener;
+mod memory;
 mod metrics;
 mod options;
+mod pace;
 #[cfg(feature = "live")]
 pub mod provider;
 mod pulse;

@@ -9,6 +9,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Failure;
 
+/// More than any crowd has.
+const VIEWERS_MAX: u32 = 100_000;
+
 /// A path in the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -36,6 +39,9 @@ impl Server {
         let rehearses = help.contains("--rehearse-series");
         let mut command = program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error"]);
+        if help.contains("--max-viewers") {
+            command.args(["--max-viewers", &VIEWERS_MAX.to_string()]);
+        }
         if rehearses {
             command.args(["--rehearse-series", &series.to_string()]);
         }

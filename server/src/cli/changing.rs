@@ -6,8 +6,13 @@ use super::config::{Change, Live, Start};
 use crate::{Tachograph, Tls};
 
 /// The settings that are limits.
-const LIMITS: [&str; 6] = [
+const LIMITS: [&str; 11] = [
     "max-sessions",
+    "sessions-megabytes",
+    "messages-per-second",
+    "bytes-per-second",
+    "max-viewers",
+    "max-subscriptions",
     "max-connections",
     "max-connections-per-address",
     "header-seconds",

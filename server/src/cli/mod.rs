@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod demo;
 mod health;
+mod limits;
 mod lines;
 mod log;
 mod otlp;

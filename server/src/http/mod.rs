@@ -25,15 +25,19 @@ use axum::routing::{any, get};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::hub::{Form, Subscription};
+use crate::hub::{Form, Subscription, Viewer};
 #[cfg(feature = "live")]
 use crate::listener;
 use crate::serve::confine;
 use crate::{Tachograph, hub};
 
-/// A WebSocket message above this ends its connection before it is read whole.
+/// A WebSocket message above this ends its connection before it is read whole. One that is shorter and too long all the
+/// same is read, so that its client gets the answer and not a reset.
 #[cfg(feature = "live")]
 const SOCKET_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What a client's connection reads at once: some frames of audio. It is there for each, whether anything comes.
+#[cfg(feature = "live")]
+const CLIENT_READ_BYTES: usize = 16 * 1024;
 /// Viewers have nothing to say.
 const VIEWER_MESSAGE_BYTES_MAX: usize = 1024;
 /// What a viewer's connection reads at once: pings and a close.
@@ -97,20 +101,24 @@ async fn live_listener(State(app): State<App>, upgrade: Upgrade) -> Result<Respo
     let connections = app.connections.clone();
     let listener = app.listener.clone().ok_or(ApiError::NotFound)?;
     let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
-    Ok(upgrade.max_message_size(SOCKET_MESSAGE_BYTES_MAX).max_frame_size(SOCKET_MESSAGE_BYTES_MAX).on_upgrade(
-        move |socket| {
+    Ok(upgrade
+        .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
+        .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
+        .read_buffer_size(CLIENT_READ_BYTES)
+        .on_upgrade(move |socket| {
             connections.track_future(async move {
                 confine(&App::clone(&app), listener::handle(app, listener, socket)).await;
             })
-        },
-    ))
+        }))
 }
 
 async fn viewer(State(app): State<App>, RawQuery(query): RawQuery, upgrade: Upgrade) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
     let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
     // Boxed, here and below: what an upgrade passes on, its task keeps room for, several times over.
-    let cursor = Box::new(hub::open(&app, &Subscription::parse(&query.unwrap_or_default())?, Form::Binary)?);
+    let subscription = Subscription::parse(&query.unwrap_or_default())?;
+    let viewer = Viewer::enter(&app)?;
+    let cursor = Box::new(hub::open(&app, &subscription, Form::Binary)?);
     Ok(upgrade
         .max_message_size(VIEWER_MESSAGE_BYTES_MAX)
         .max_frame_size(VIEWER_MESSAGE_BYTES_MAX)
@@ -118,7 +126,7 @@ async fn viewer(State(app): State<App>, RawQuery(query): RawQuery, upgrade: Upgr
         // Each message goes out at once, and none is held back.
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
-            let viewed = Box::pin(hub::view(App::clone(&app), cursor, Box::new(socket)));
+            let viewed = Box::pin(hub::view(viewer, cursor, Box::new(socket)));
             connections.track_future(async move {
                 confine(&app, viewed).await;
             })
