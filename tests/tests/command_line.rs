@@ -32,6 +32,7 @@ fn a_bad_value_is_one_clear_line_and_exit_code_2() -> Result<(), Failure> {
         (&["serve", "--simulated-rtf", "NaN"], "--simulated-rtf"),
         (&["serve", "--chunk-seconds", "9"], "--chunk-seconds"),
         (&["serve", "--max-sessions", "0"], "--max-sessions"),
+        (&["serve", "--queue-seconds", "-1"], "--queue-seconds"),
         (&["stream", "x.wav", "--speed", "0"], "--speed"),
         (&["stream", "x.wav", "--url", "ftp://x"], "--url"),
         (&["stream", "x.wav", "--source", "my mic"], "--source"),
