@@ -83,7 +83,6 @@ impl IntoResponse for ApiError {
                 "at_capacity",
                 "as many watch the stream as may; try again later, or have the server allow more viewers",
             ),
-            #[cfg(feature = "live")]
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why"),
             Self::NotYet => (StatusCode::SERVICE_UNAVAILABLE, "not_yet", "the first tick is not over; try again"),
             #[cfg(feature = "live")]
