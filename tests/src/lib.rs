@@ -126,6 +126,11 @@ impl Server {
         Ok(server)
     }
 
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by name, such as `TERM`.
     ///
     /// # Errors

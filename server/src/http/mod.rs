@@ -14,11 +14,12 @@ mod pieces;
 mod recording;
 #[cfg(feature = "live")]
 mod simulated;
+mod socket;
 mod stream;
 
 use axum::Router;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{RawQuery, Request, State, WebSocketUpgrade};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::HeaderMap;
 use axum::middleware::map_request_with_state;
 use axum::response::Response;
 use axum::routing::{any, get};
@@ -29,10 +30,15 @@ use crate::hub::{Form, Subscription};
 #[cfg(feature = "live")]
 use crate::listener;
 use crate::{Tachograph, hub};
+pub(crate) use socket::SocketFault;
+use socket::{Upgrade, checked};
 
 /// A WebSocket message above this ends its connection before it is read whole.
 #[cfg(feature = "live")]
 const SOCKET_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What waits to be written of a connection, such as answers to pings of a client that does not read them.
+#[cfg(feature = "live")]
+const SOCKET_UNWRITTEN_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Viewers have nothing to say.
 const VIEWER_MESSAGE_BYTES_MAX: usize = 1024;
 /// What a viewer's connection reads at once: pings and a close.
@@ -91,22 +97,25 @@ async fn tick_within(State(app): State<App>, request: Request) -> Request {
     request
 }
 
-type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
-
 #[cfg(feature = "live")]
-async fn live_listener(State(app): State<App>, upgrade: Upgrade) -> Result<Response, ApiError> {
+async fn live_listener(State(app): State<App>, headers: HeaderMap, upgrade: Upgrade) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
     let listener = app.listener.clone().ok_or(ApiError::NotFound)?;
-    let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
-    Ok(upgrade
+    Ok(checked(upgrade, &headers)?
         .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
         .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
+        .max_write_buffer_size(SOCKET_UNWRITTEN_BYTES_MAX)
         .on_upgrade(move |socket| connections.track_future(listener::handle(app, listener, socket))))
 }
 
-async fn viewer(State(app): State<App>, RawQuery(query): RawQuery, upgrade: Upgrade) -> Result<Response, ApiError> {
+async fn viewer(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
-    let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
+    let upgrade = checked(upgrade, &headers)?;
     // Boxed, here and below: what an upgrade passes on, its task keeps room for, several times over.
     let cursor = Box::new(hub::open(&app, &Subscription::parse(&query.unwrap_or_default())?, Form::Binary)?);
     Ok(upgrade
