@@ -1,7 +1,7 @@
 //! How what went wrong with a request is answered. Answers never carry internal text.
 
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -93,6 +93,11 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(Body { error: Reason { code, message } })).into_response();
         if let Some(seconds) = self.retry_after_seconds() {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self == Self::NotAWebSocket {
+            // What to upgrade to, and its only version there is.
+            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         response
     }

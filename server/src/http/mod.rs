@@ -14,11 +14,12 @@ mod pieces;
 mod recording;
 #[cfg(feature = "live")]
 mod simulated;
+mod socket;
 mod stream;
 
 use axum::Router;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{RawQuery, Request, State, WebSocketUpgrade};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::HeaderMap;
 use axum::middleware::map_request_with_state;
 use axum::response::Response;
 use axum::routing::{any, get};
@@ -30,6 +31,8 @@ use crate::hub::{Form, Subscription, Viewer};
 use crate::listener;
 use crate::serve::confine;
 use crate::{Tachograph, hub};
+pub(crate) use socket::SocketFault;
+use socket::{Upgrade, checked};
 
 /// A WebSocket message above this ends its connection before it is read whole. One that is shorter and too long all the
 /// same is read, so that its client gets the answer and not a reset.
@@ -38,6 +41,9 @@ const SOCKET_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a client's connection reads at once: some frames of audio. It is there for each, whether anything comes.
 #[cfg(feature = "live")]
 const CLIENT_READ_BYTES: usize = 16 * 1024;
+/// What waits to be written of a connection, such as answers to pings of a client that does not read them.
+#[cfg(feature = "live")]
+const SOCKET_UNWRITTEN_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Viewers have nothing to say.
 const VIEWER_MESSAGE_BYTES_MAX: usize = 1024;
 /// What a viewer's connection reads at once: pings and a close.
@@ -94,17 +100,15 @@ async fn tick_within(State(app): State<App>, request: Request) -> Request {
     request
 }
 
-type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
-
 #[cfg(feature = "live")]
-async fn live_listener(State(app): State<App>, upgrade: Upgrade) -> Result<Response, ApiError> {
+async fn live_listener(State(app): State<App>, headers: HeaderMap, upgrade: Upgrade) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
     let listener = app.listener.clone().ok_or(ApiError::NotFound)?;
-    let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
-    Ok(upgrade
+    Ok(checked(upgrade, &headers)?
         .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
         .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
         .read_buffer_size(CLIENT_READ_BYTES)
+        .max_write_buffer_size(SOCKET_UNWRITTEN_BYTES_MAX)
         .on_upgrade(move |socket| {
             connections.track_future(async move {
                 confine(&App::clone(&app), listener::handle(app, listener, socket)).await;
@@ -112,9 +116,14 @@ async fn live_listener(State(app): State<App>, upgrade: Upgrade) -> Result<Respo
         }))
 }
 
-async fn viewer(State(app): State<App>, RawQuery(query): RawQuery, upgrade: Upgrade) -> Result<Response, ApiError> {
+async fn viewer(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
-    let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
+    let upgrade = checked(upgrade, &headers)?;
     // Boxed, here and below: what an upgrade passes on, its task keeps room for, several times over.
     let subscription = Subscription::parse(&query.unwrap_or_default())?;
     let viewer = Viewer::enter(&app)?;

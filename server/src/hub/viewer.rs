@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Cursor;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::http::SocketFault;
 use crate::pace::Bucket;
 
 /// A viewer that does not take a message for so long is gone.
@@ -16,20 +17,32 @@ const GOING_AWAY: u16 = 1001;
 
 /// Gives one page what its cursor reads; what a page sends is not read.
 pub(crate) async fn view(viewer: Viewer, mut cursor: Box<Cursor>, mut socket: Box<WebSocket>) {
-    let app = &viewer.0;
-    if send_frames(app, &mut cursor, &mut socket).await == Ended::Shutdown {
-        let close = Message::Close(Some(CloseFrame { code: GOING_AWAY, reason: "server is shutting down".into() }));
-        if timeout(GOODBYE_MAX, socket.send(close)).await.is_ok_and(|sent| sent.is_ok()) {
-            let until_gone = async { while let Some(Ok(_)) = socket.recv().await {} };
-            let _gone_or_too_slow = timeout(GOODBYE_MAX, until_gone).await;
-        }
+    let close = match send_frames(&viewer.0, &mut cursor, &mut socket).await {
+        Ended::Gone => None,
+        // The answer to its close goes out as it is read on.
+        Ended::Closed => return until_gone(&mut socket).await,
+        Ended::Faulty(fault) => fault.close(),
+        Ended::Shutdown => Some((GOING_AWAY, "server is shutting down")),
+    };
+    let Some((code, reason)) = close else { return };
+    let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+    if timeout(GOODBYE_MAX, socket.send(close)).await.is_ok_and(|sent| sent.is_ok()) {
+        until_gone(&mut socket).await;
     }
+}
+
+async fn until_gone(socket: &mut WebSocket) {
+    let gone = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _gone_or_too_slow = timeout(GOODBYE_MAX, gone).await;
 }
 
 #[derive(PartialEq, Eq)]
 enum Ended {
     /// The page went, or takes nothing any more.
     Gone,
+    /// The page said so.
+    Closed,
+    Faulty(SocketFault),
     Shutdown,
 }
 
@@ -43,12 +56,14 @@ async fn send_frames(app: &App, cursor: &mut Cursor, socket: &mut WebSocket) -> 
             },
             // Read on, so that pings are answered and a close is noticed; no faster than may be.
             received = read(socket, read_at) => match received {
+                Some(Ok(Message::Close(_))) => return Ended::Closed,
                 Some(Ok(_)) => {
                     let wait = pace.take(1, app.limits.now().messages_per_second.into(), app.clock.now());
                     read_at = Instant::now() + wait;
                     continue;
                 }
-                Some(Err(_)) | None => return Ended::Gone,
+                Some(Err(error)) => return Ended::Faulty(SocketFault::of(error)),
+                None => return Ended::Gone,
             },
             () = app.shutdown.cancelled() => return Ended::Shutdown,
         };

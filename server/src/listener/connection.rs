@@ -14,7 +14,6 @@ use tachograph_core::wire::{
 use tokio::runtime::Handle;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::tungstenite;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
@@ -24,6 +23,7 @@ use super::outbox::Outbox;
 use super::pace::{Pace, Paced};
 use super::writer::write;
 use crate::app::App;
+use crate::http::SocketFault;
 use crate::memory::Account;
 use crate::session::OpenError;
 
@@ -40,6 +40,7 @@ const RECEIPT_MAX: Duration = Duration::from_secs(10);
 const LOST: &str = "the connection was lost";
 const NORMAL: u16 = 1000;
 const GOING_AWAY: u16 = 1001;
+const PROTOCOL_ERROR: u16 = 1002;
 
 /// Speaks the live-listener protocol on one socket, until either side ends it.
 pub(crate) async fn handle(app: App, listener: Listener, socket: WebSocket) {
@@ -71,6 +72,8 @@ enum Ending {
     Stopped,
     ShuttingDown,
     ClosedByClient,
+    /// By a frame that is against WebSocket's own rules.
+    AgainstProtocol,
     Gone(&'static str),
     Fatal(DecodeError),
 }
@@ -254,6 +257,12 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
                 abandon(session).await;
                 self.outbox.close(NORMAL, "");
             }
+            Ending::AgainstProtocol => {
+                let message = "a WebSocket frame was against RFC 6455; mend the client";
+                self.tell_error(DecodeError::new(ErrorCode::InvalidMessage, message), true);
+                self.outbox.close(PROTOCOL_ERROR, "protocol error");
+                abandon(session).await;
+            }
             Ending::Gone(why) => {
                 tracing::info!("{why}");
                 abandon(session).await;
@@ -360,11 +369,10 @@ fn name_span(identity: &Identity) {
 }
 
 fn transport_ending(error: axum::Error) -> Ending {
-    match error.into_inner().downcast_ref::<tungstenite::Error>() {
-        Some(tungstenite::Error::Capacity(_)) => too_large(),
-        Some(tungstenite::Error::Utf8(_)) => {
-            Ending::Fatal(DecodeError::new(ErrorCode::InvalidJson, "a text message must be UTF-8"))
-        }
-        _ => Ending::Gone(LOST),
+    match SocketFault::of(error) {
+        SocketFault::TooLarge => too_large(),
+        SocketFault::NotUtf8 => Ending::Fatal(DecodeError::new(ErrorCode::InvalidJson, "a text message must be UTF-8")),
+        SocketFault::Protocol => Ending::AgainstProtocol,
+        SocketFault::Lost => Ending::Gone(LOST),
     }
 }
