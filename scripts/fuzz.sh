@@ -7,7 +7,7 @@
 source "$(dirname "$0")/lib.sh"
 
 # All, or those that are named: make fuzz TARGETS="listener exposition".
-read -ra TARGETS <<<"${TARGETS:-frames round_trip listener exposition}"
+read -ra TARGETS <<<"${TARGETS:-frames round_trip listener exposition config}"
 # An input of the frames' reader is a stream; the others are choices, of which few are enough.
 declare -A LENGTH_MAX=([frames]=65536 [round_trip]=65536)
 # Kept inputs are small and few, so that the tests are quick.
@@ -35,8 +35,11 @@ install_what_is_missing() {
 # What is fuzzed has no unsafe code but in the registry's memory, which miri and ThreadSanitizer watch: a sanitizer
 # would find nothing here and take most of the time.
 build() {
-  say "fuzz targets (the first build takes about 2 minutes)"
-  quietly fuzz-build cargo fuzz build --fuzz-dir . --sanitizer none --target "$HOST"
+  say "fuzz targets (the first build takes about 3 minutes)"
+  # The configuration is the server's, which takes longer than all others together.
+  local features=()
+  [[ " ${TARGETS[*]} " != *" config "* ]] || features=(--features config)
+  quietly fuzz-build cargo fuzz build --fuzz-dir . "${features[@]}" --sanitizer none --target "$HOST"
 }
 
 program() { printf '%s/%s/release/%s' "$CARGO_TARGET_DIR" "$HOST" "$1"; }

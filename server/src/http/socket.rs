@@ -18,7 +18,13 @@ pub(super) fn checked(upgrade: Upgrade, headers: &HeaderMap) -> Result<WebSocket
     let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
     // HTTP/2 has no key.
     let is_answerable = headers.get(header::SEC_WEBSOCKET_KEY).is_none_or(|key| is_key(key.as_bytes()));
-    if is_answerable { Ok(upgrade) } else { Err(ApiError::NotAWebSocket) }
+    if is_answerable && !has_body(headers) { Ok(upgrade) } else { Err(ApiError::NotAWebSocket) }
+}
+
+/// A handshake has none: proxies could take it for frames, or frames for it.
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length.as_bytes() != b"0")
 }
 
 /// Sixteen bytes in base64.
