@@ -71,6 +71,11 @@ impl IntoResponse for ApiError {
                 (StatusCode::NOT_FOUND, "not_simulated", "start the server with --provider simulated to rehearse")
             }
         };
-        (status, Json(Body { error: Reason { code, message } })).into_response()
+        answer(status, code, message)
     }
+}
+
+/// What is not done, and why, in the form of all such answers.
+pub(crate) fn answer(status: StatusCode, code: &'static str, message: &'static str) -> Response {
+    (status, Json(Body { error: Reason { code, message } })).into_response()
 }

@@ -24,6 +24,7 @@
 //! | what other crates count, spans, requests, the process | [`bridge`] |
 //! | an OpenTelemetry collector | `export` |
 //! | audio by the live-listener protocol | `listener`, `provider` |
+//! | who may look and who may feed | [`access`] |
 //! | what a registry held at one moment, and how it is scraped | [`snapshot`], [`exposition`] |
 //! | the messages and the stream, to read them | [`wire`] |
 //!
@@ -44,6 +45,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod access;
 mod app;
 pub mod bridge;
 #[cfg(feature = "cli")]
@@ -75,6 +77,6 @@ pub use self::metrics::ServerMetrics;
 pub use http::router;
 pub use hub::HistoryLimits;
 pub use limits::Limits;
-pub use serve::serve;
+pub use serve::{Server, serve};
 pub use tachograph::{Builder, Tachograph};
 pub use tachograph_core::{exposition, instrument, label, labels, registry, snapshot, time, wire};

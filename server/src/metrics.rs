@@ -8,6 +8,7 @@ use tachograph_core::registry::{
 use tachograph_core::session::Work;
 use tachograph_core::wire::ErrorCode;
 
+use crate::access::Refusal;
 use crate::clock::unix_millis;
 
 /// The handles, bound once.
@@ -81,6 +82,17 @@ pub struct ServerMetrics {
     pub collector_restarts: Counter,
     /// How late the newest server tick was.
     pub tick_lag_seconds: Gauge,
+    /// Browsers that signed in.
+    pub sign_ins: Counter,
+    /// Wrong tokens that were shown, by browsers and others.
+    pub sign_ins_failed: Counter,
+    /// Tokens that were not looked at because too many wrong ones had come from their address.
+    pub sign_ins_limited: Counter,
+    /// Browsers that have to sign in again because too many others did.
+    pub sign_ins_let_go: Counter,
+    /// Addresses with wrong tokens that were forgotten because there were too many.
+    pub sign_in_addresses_let_go: Counter,
+    requests_refused: CounterFamily,
     protocol_errors: CounterFamily,
 }
 
@@ -96,6 +108,7 @@ impl ServerMetrics {
         };
         let gauge = |descriptor| registry.gauge(&descriptor)?.bind(&[]).map_err(|_| RegisterError::Conflict);
         let errors = Descriptor::new("tachograph_protocol_errors", "What clients sent and was refused").label("code");
+        let refused = Descriptor::new("tachograph_requests_refused", "Requests that were not let in").label("reason");
         Ok(Self {
             defaults: DefaultMetrics::register(registry)?,
             registry: SelfMetrics::register(registry)?,
@@ -149,6 +162,15 @@ impl ServerMetrics {
                     .unit("s")
                     .aggregation(Aggregation::Max),
             )?,
+            sign_ins: counter("tachograph_sign_ins", "Browsers that signed in")?,
+            sign_ins_failed: counter("tachograph_sign_ins_failed", "Wrong tokens that were shown")?,
+            sign_ins_limited: counter("tachograph_sign_ins_limited", "Tokens not looked at after too many wrong ones")?,
+            sign_ins_let_go: counter("tachograph_sign_ins_let_go", "Sign-ins that there was no room for any more")?,
+            sign_in_addresses_let_go: counter(
+                "tachograph_sign_in_addresses_let_go",
+                "Addresses with wrong tokens that there was no room for any more",
+            )?,
+            requests_refused: registry.counter(&refused)?,
             protocol_errors: registry.counter(&errors)?,
         })
     }
@@ -158,6 +180,13 @@ impl ServerMetrics {
     pub(crate) fn count_error(&self, code: ErrorCode) {
         if let Ok(errors) = self.protocol_errors.with(&[("code", code.as_str())]) {
             errors.inc();
+        }
+    }
+
+    /// Counts a request that was not let in.
+    pub(crate) fn count_refusal(&self, refusal: Refusal) {
+        if let Ok(refused) = self.requests_refused.with(&[("reason", refusal.reason())]) {
+            refused.inc();
         }
     }
 

@@ -1,4 +1,4 @@
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tachograph_core::wire::{MIC, SYSTEM, ServerMessage, SourceName};
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::CliError;
 use super::audio_file;
 use super::client::{Playback, Watcher};
-use super::run_server::{ServeArgs, serve};
+use super::run_server::{Ready, ServeArgs, serve};
 
 /// Ten seconds of synthesized speech; scripts/make-speech.sh says how it was made.
 const SPEECH: &[u8] = include_bytes!("../../assets/speech.wav");
@@ -19,21 +19,27 @@ pub(super) async fn run(args: ServeArgs, stop: CancellationToken) -> Result<(), 
     let pcm = audio_file::load_embedded(SPEECH, "speech.wav")?;
     let sessions = [("demo-meeting", vec![SYSTEM, MIC]), ("demo-dictation", vec![MIC])];
     let stop_sessions = stop.clone();
-    serve(args, stop, move |address| {
+    serve(args, stop, move |ready| {
+        if ready.is_guarded && ready.feed.is_none() {
+            return Err(CliError::DemoCannotFeed);
+        }
         for (name, sources) in sessions {
-            tokio::spawn(play_for_ever(playback(name, sources, pcm.clone(), address), stop_sessions.clone()));
+            tokio::spawn(play_for_ever(playback(name, sources, pcm.clone(), &ready), stop_sessions.clone()));
         }
         eprintln!("two sessions are playing; open the address in a browser, end with Ctrl-C");
+        Ok(())
     })
     .await
 }
 
-fn playback(name: &str, sources: Vec<SourceName>, pcm: bytes::Bytes, mut address: SocketAddr) -> Playback {
+fn playback(name: &str, sources: Vec<SourceName>, pcm: bytes::Bytes, ready: &Ready) -> Playback {
+    let mut address = ready.address;
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     let url = format!("ws://{address}/ws/live-listener");
-    Playback { url, session_id: name.to_owned(), sources, pcm, speed: 1.0, repeat: true }
+    let token = ready.feed.clone();
+    Playback { url, token, session_id: name.to_owned(), sources, pcm, speed: 1.0, repeat: true }
 }
 
 async fn play_for_ever(playback: Playback, stop: CancellationToken) {

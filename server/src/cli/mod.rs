@@ -1,15 +1,19 @@
 //! The command line.
 
+mod access;
 mod address;
 mod audio_file;
+mod bearer;
 mod client;
 mod demo;
 mod log;
 mod otlp;
 mod rehearsal;
 mod run_server;
+mod shown;
 mod stream;
 mod tail;
+mod token;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -49,6 +53,10 @@ enum CliError {
     #[error("{0}")]
     Register(#[from] tachograph_core::registry::RegisterError),
     #[error("{0}")]
+    Token(#[from] token::TokenSourceError),
+    #[error("the demo plays sessions to itself: give it a token for feeding, too, by --feed-token-file")]
+    DemoCannotFeed,
+    #[error("{0}")]
     Otlp(#[from] crate::export::OtlpError),
     #[error("{0}")]
     Audio(#[from] audio_file::AudioError),
@@ -75,7 +83,8 @@ pub fn main() -> ExitCode {
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // What a server said can be in it.
+            eprintln!("error: {}", shown::lines(&error.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -105,7 +114,7 @@ fn run(command: Command) -> Result<(), CliError> {
 
 async fn dispatch(command: Command, stop: CancellationToken) -> Result<(), CliError> {
     match command {
-        Command::Serve(args) => run_server::serve(args, stop, |_| {}).await,
+        Command::Serve(args) => run_server::serve(args, stop, |_| Ok(())).await,
         Command::Stream(args) => stream::run(args, stop).await,
         Command::Tail(args) => tail::run(args, stop).await,
         Command::Demo(args) => demo::run(args, stop).await,

@@ -6,10 +6,12 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{AccessArgs, sign_in_link};
 use super::{CliError, print_line, rehearsal};
+use crate::access::Token;
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
-use crate::{HistoryLimits, Limits, Tachograph, serve as serve_tachograph};
+use crate::{HistoryLimits, Limits, Server, Tachograph};
 
 /// After a signal the process ends within 10 s, even if nothing else in it gets to run.
 const WATCHDOG: Duration = Duration::from_millis(9_800);
@@ -76,6 +78,9 @@ pub(super) struct ServeArgs {
     no_ladder: bool,
 
     #[command(flatten)]
+    access: AccessArgs,
+
+    #[command(flatten)]
     otlp: super::otlp::OtlpArgs,
 }
 
@@ -139,18 +144,31 @@ impl ServeArgs {
     }
 }
 
-/// Serves until `stop`; `ready` is told the address once connections are accepted.
+/// A server that accepts connections.
+pub(super) struct Ready {
+    pub(super) address: SocketAddr,
+    /// Whether it wants tokens.
+    pub(super) is_guarded: bool,
+    /// One that may feed, if there is any.
+    pub(super) feed: Option<Token>,
+}
+
+/// Serves until `stop`; `ready` is told once connections are accepted.
 pub(super) async fn serve(
     args: ServeArgs,
     stop: CancellationToken,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(Ready) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let tacho = args.tachograph()?;
+    let gate = args.access.gate(args.listen.ip())?;
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
     print_line(format_args!("listening on http://{address}"));
-    ready(address);
+    if let Some(token) = &gate.made {
+        print_line(format_args!("sign in at {}", sign_in_link("http", address, token)));
+    }
+    ready(Ready { address, is_guarded: !gate.access.is_closed_to_others(), feed: gate.feed })?;
     rehearsal::begin(&tacho, args.rehearse_series)?;
     let pushing = args.otlp.start(&tacho)?;
     let shutdown = tacho.shutdown().clone();
@@ -159,7 +177,7 @@ pub(super) async fn serve(
         tracing::info!("shutting down");
         shutdown.cancel();
     });
-    let served = serve_tachograph(listener, tacho).await;
+    let served = Server::new(tacho).access(gate.access).serve(listener).await;
     pushing.end().await;
     Ok(served?)
 }

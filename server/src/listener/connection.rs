@@ -21,6 +21,7 @@ use super::Listener;
 use super::listened::Listened;
 use super::outbox::Outbox;
 use super::writer::write;
+use crate::access::Admission;
 use crate::app::App;
 use crate::session::OpenError;
 
@@ -39,7 +40,7 @@ const NORMAL: u16 = 1000;
 const GOING_AWAY: u16 = 1001;
 
 /// Speaks the live-listener protocol on one socket, until either side ends it.
-pub(crate) async fn handle(app: App, listener: Listener, socket: WebSocket) {
+pub(crate) async fn handle(app: App, listener: Listener, admission: Admission, socket: WebSocket) {
     let span = tracing::info_span!(
         "connection",
         session_id = field::Empty,
@@ -49,12 +50,13 @@ pub(crate) async fn handle(app: App, listener: Listener, socket: WebSocket) {
     let (sink, stream) = socket.split();
     let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone()));
     let writer = tokio::spawn(write(sink, Arc::clone(&outbox)));
-    Connection::open(app, listener, outbox, stream).run(writer).instrument(span).await;
+    Connection::open(app, listener, admission, outbox, stream).run(writer).instrument(span).await;
 }
 
 struct Connection<S> {
     app: App,
     listener: Listener,
+    admission: Admission,
     outbox: Arc<Outbox>,
     stream: S,
     errors: ErrorBudget,
@@ -72,10 +74,10 @@ enum Ending {
 }
 
 impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
-    fn open(app: App, listener: Listener, outbox: Arc<Outbox>, stream: S) -> Self {
+    fn open(app: App, listener: Listener, admission: Admission, outbox: Arc<Outbox>, stream: S) -> Self {
         app.metrics.defaults.connections.inc();
         let errors = ErrorBudget::default();
-        Self { app, listener, outbox, stream, errors, session: None, opened: Instant::now() }
+        Self { app, listener, admission, outbox, stream, errors, session: None, opened: Instant::now() }
     }
 
     async fn run(mut self, mut writer: tokio::task::JoinHandle<()>) {
@@ -108,6 +110,7 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
         loop {
             let message = tokio::select! {
                 () = self.app.shutdown.cancelled() => return Ending::ShuttingDown,
+                () = self.admission.revoked() => return revoked(),
                 () = self.outbox.not_read.cancelled() => return self.cut_off(),
                 () = self.outbox.lost.cancelled() => return Ending::Gone(LOST),
                 () = start_overdue(self.session.is_none(), self.opened) => return start_too_late(),
@@ -279,6 +282,10 @@ async fn start_overdue(waits: bool, opened: Instant) {
 
 fn start_too_late() -> Ending {
     Ending::Fatal(DecodeError::new(ErrorCode::NotStarted, "send start within 30 s of connecting"))
+}
+
+fn revoked() -> Ending {
+    Ending::Fatal(DecodeError::new(ErrorCode::Unauthorized, "your token was taken back; connect again with another"))
 }
 
 fn refused(error: &OpenError) -> DecodeError {

@@ -8,12 +8,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use serde::Serialize;
 use tachograph_core::wire::frame::{Arrival, Filter, Follower, FrameError, Hello, Outcome, State};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
 use super::address::socket_url;
+use super::bearer::BearerArgs;
+use super::shown::Escaped;
 use crate::hub;
 use text::Text;
 
@@ -44,6 +47,9 @@ pub(super) struct TailArgs {
     /// Print each frame as a line of JSON; of a recording all of it, whatever the other flags say.
     #[arg(long, env = "TACHOGRAPH_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+
+    #[command(flatten)]
+    bearer: BearerArgs,
 }
 
 fn parse_window(text: &str) -> Result<u32, String> {
@@ -67,6 +73,8 @@ pub(super) enum TailError {
     Address(String),
     #[error("cannot connect to {url}: {cause}; is the server running?")]
     Connect { url: String, cause: String },
+    #[error("the server refused: {0}")]
+    Refused(&'static str),
 }
 
 /// Shows a stream until its end or `stop`.
@@ -82,7 +90,8 @@ pub(super) async fn run(args: TailArgs, stop: CancellationToken) -> Result<(), C
         }
     } else {
         let url = socket_url(&args.from, ENDPOINT).map_err(TailError::Address)?;
-        source::follow(&url, args.window, &filter, &mut shown, stop).await?;
+        let server = source::Place { url, token: args.bearer.token()? };
+        source::follow(&server, args.window, &filter, &mut shown, stop).await?;
     }
     Ok(())
 }
@@ -145,6 +154,7 @@ fn tell_outcome(hello: &Hello) {
 
 fn print_json(out: &mut impl Write, state: &State, origin: Option<&Hello>) -> io::Result<()> {
     let Some(origin) = origin else { return Ok(()) };
-    serde_json::to_writer(&mut *out, &state.to_plain(origin.epoch, &origin.server_version))?;
+    let plain = state.to_plain(origin.epoch, &origin.server_version);
+    plain.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Escaped))?;
     writeln!(out)
 }

@@ -11,7 +11,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
 
+use super::super::bearer;
 use super::{Shown, TailError};
+use crate::access::Token;
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A server that says nothing for so long is gone.
@@ -21,6 +23,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// A record of a file can be as long as this.
 const RECORD_BYTES_MAX: usize = 256 << 20;
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// Where a stream is, and what is shown there.
+pub(super) struct Place {
+    pub(super) url: String,
+    pub(super) token: Option<Token>,
+}
 
 /// The file that is meant, if it is not an address.
 pub(super) fn recorded(from: &str) -> Option<PathBuf> {
@@ -61,7 +69,7 @@ fn take_records(held: &[u8], shown: &mut Shown) -> Result<usize, TailError> {
 /// Shows what a server sends, over as many connections as it takes, each going on where the one before
 /// ended. The first one has to stand.
 pub(super) async fn follow(
-    url: &str,
+    server: &Place,
     window: u32,
     filter: &Filter,
     shown: &mut Shown,
@@ -69,9 +77,9 @@ pub(super) async fn follow(
 ) -> Result<(), TailError> {
     let (mut failures, mut is_first) = (0, true);
     while !stop.is_cancelled() && !shown.is_closed {
-        let address = address(url, window, filter, shown);
+        let address = address(&server.url, window, filter, shown);
         let connected = tokio::select! {
-            connected = connect(&address) => connected,
+            connected = connect(&address, server.token.as_ref()) => connected,
             () = stop.cancelled() => return Ok(()),
         };
         match connected {
@@ -79,7 +87,8 @@ pub(super) async fn follow(
                 let messages = listen(socket, shown, &stop).await?;
                 failures = if messages > 0 { 0 } else { failures };
             }
-            Err(error) if is_first => return Err(error),
+            // A token that is refused does not become right by waiting.
+            Err(error) if is_first || matches!(error, TailError::Refused(_)) => return Err(error),
             Err(_) => {}
         }
         if stop.is_cancelled() || shown.is_closed {
@@ -99,11 +108,12 @@ pub(super) async fn follow(
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn connect(url: &str) -> Result<Socket, TailError> {
+async fn connect(url: &str, token: Option<&Token>) -> Result<Socket, TailError> {
     let error = |cause| TailError::Connect { url: url.to_owned(), cause };
-    match timeout(CONNECT_MAX, connect_async(url)).await {
+    let request = bearer::request(url, token).map_err(|cause| error(cause.to_string()))?;
+    match timeout(CONNECT_MAX, connect_async(request)).await {
         Ok(Ok((socket, _))) => Ok(socket),
-        Ok(Err(cause)) => Err(error(cause.to_string())),
+        Ok(Err(cause)) => Err(bearer::refusal(&cause).map_or_else(|| error(cause.to_string()), TailError::Refused)),
         Err(_) => Err(error("no answer".into())),
     }
 }
