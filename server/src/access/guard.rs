@@ -31,7 +31,10 @@ pub(super) struct Guard {
 /// The routes, of which only those who are let in get to see anything, and those to sign in by.
 pub(crate) fn protected(routes: Router, app: &App, access: &Access) -> Router {
     let guard = Guard { app: App::clone(app), access: access.clone() };
-    routes.merge(sign_in::routes(guard.clone())).layer(from_fn_with_state(guard, admit))
+    // As a service they are within what stands before them. As routes each would have it for itself, and what a router
+    // adds to an answer, such as the methods that an address takes, would tell what there is.
+    let routes = routes.merge(sign_in::routes(guard.clone()));
+    Router::new().fallback_service(routes).layer(from_fn_with_state(guard, admit))
 }
 
 /// Who was let in, and by which rules: an extension of each request.

@@ -197,4 +197,21 @@ mod tests {
         );
         assert!(told[2].starts_with("-- the server missed 2 ticks\n"), "{}", told[2]);
     }
+
+    #[test]
+    fn nothing_that_a_recording_holds_moves_the_cursor_or_makes_a_line() {
+        use tachograph_core::wire::{ErrorCode, ErrorMessage, Status, StatusState};
+
+        const HOSTILE: &str = "gone\u{1b}[2J\u{9b}1A\r\n01:01:03.500Z  tick 9\u{202e}";
+        let mut out = Vec::new();
+        let fault = ErrorMessage { code: ErrorCode::Internal, message: HOSTILE.into(), fatal: false };
+        let status = Status::new(StatusState::Warning, HOSTILE);
+        for kind in [EventKind::Fault(fault), EventKind::Status(status)] {
+            let session_id = Some(HOSTILE.into());
+            print_event(&mut out, &Event { timestamp: 0.0, session: None, session_id, kind, receipt: None }).unwrap();
+        }
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{9b}', '\r', '\u{202e}']), "{text:?}");
+    }
 }
