@@ -1,6 +1,8 @@
 use std::future::pending;
+#[cfg(feature = "live")]
 use std::sync::Arc;
 
+#[cfg(feature = "live")]
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -25,11 +27,13 @@ impl Admission {
 
 /// A client of the live-listener protocol that may not feed: an extension of its request, which is to be told so in the
 /// protocol's own words. There are not many at once.
+#[cfg(feature = "live")]
 #[derive(Clone, Debug)]
 pub(crate) struct TurnedAway {
     _place: Arc<OwnedSemaphorePermit>,
 }
 
+#[cfg(feature = "live")]
 impl TurnedAway {
     pub(super) fn at(place: OwnedSemaphorePermit) -> Self {
         Self { _place: Arc::new(place) }

@@ -1,6 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::Request;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, header};
 
 use super::HostName;
@@ -58,7 +59,7 @@ impl Client {
 /// The name that the request itself is addressed to.
 fn host(request: &Request) -> Result<Option<HostName>, Refusal> {
     let mut named = request.headers().get_all(header::HOST).iter().map(|name| name.to_str().unwrap_or_default());
-    let in_address = request.uri().authority().map(|authority| authority.as_str());
+    let in_address = request.uri().authority().map(Authority::as_str);
     let name = match (in_address, named.next(), named.next()) {
         (_, _, Some(_)) => return Err(Refusal::Host),
         (Some(one), Some(other), None) if one != other => return Err(Refusal::Host),
@@ -152,7 +153,7 @@ mod tests {
 
     fn client(peer: &str, headers: &[(&str, &str)]) -> Result<Client, Refusal> {
         let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.1".parse().unwrap()];
-        let rules = Rules::new(&AccessConfig { trusted_proxies, ..AccessConfig::default() }, None);
+        let rules = Rules::new(AccessConfig { trusted_proxies, ..AccessConfig::default() }, None);
         let mut request = Request::get("/").header("host", "h:7117");
         for (name, value) in headers {
             request = request.header(*name, *value);

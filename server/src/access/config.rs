@@ -70,14 +70,14 @@ pub(super) struct Grants(Vec<Grant>);
 
 impl Rules {
     /// What goes on after `before` keeps its connections.
-    pub(super) fn new(config: &AccessConfig, before: Option<&Self>) -> Self {
-        let grants = Grants::new(config, before.map(|before| &before.grants));
+    pub(super) fn new(config: AccessConfig, before: Option<&Self>) -> Self {
+        let grants = Grants::new(&config, before.map(|before| &before.grants));
         let open = before.filter(|before| before.is_open() && grants.0.is_empty()).map(|before| before.open.clone());
         Self {
             grants,
-            hosts: config.allowed_hosts.clone(),
-            origins: config.allowed_origins.clone(),
-            proxies: config.trusted_proxies.clone(),
+            hosts: config.allowed_hosts,
+            origins: config.allowed_origins,
+            proxies: config.trusted_proxies,
             open: open.unwrap_or_default(),
         }
     }
@@ -168,27 +168,27 @@ mod tests {
 
     #[test]
     fn a_token_admits_to_what_it_was_given_for() {
-        let rules = Rules::new(&config(&[LOOK, BOTH], &[BOTH]), None);
+        let rules = Rules::new(config(&[LOOK, BOTH], &[BOTH]), None);
         assert_eq!(admits(&rules, LOOK), Some([true, false]));
         assert_eq!(admits(&rules, BOTH), Some([true, true]));
         assert_eq!(admits(&rules, "a-token-that-nobody-has"), None);
-        assert!(!rules.is_open() && Rules::new(&config(&[], &[]), None).is_open());
+        assert!(!rules.is_open() && Rules::new(config(&[], &[]), None).is_open());
     }
 
     #[test]
     fn what_a_change_leaves_out_is_revoked_and_nothing_else() {
-        let before = Rules::new(&config(&[LOOK, BOTH], &[BOTH]), None);
+        let before = Rules::new(config(&[LOOK, BOTH], &[BOTH]), None);
         let revoked = |token| before.grants.find(&Digest::of(token)).unwrap().revoked.is_cancelled();
-        let same = Rules::new(&config(&[BOTH, LOOK], &[BOTH]), Some(&before));
+        let same = Rules::new(config(&[BOTH, LOOK], &[BOTH]), Some(&before));
         before.give_way_to(&same);
         assert!(!revoked(LOOK) && !revoked(BOTH));
-        let less = Rules::new(&config(&[LOOK, BOTH], &[]), Some(&same));
+        let less = Rules::new(config(&[LOOK, BOTH], &[]), Some(&same));
         same.give_way_to(&less);
         assert!(!revoked(LOOK) && revoked(BOTH), "it may feed no more");
-        less.give_way_to(&Rules::new(&config(&[], &[]), Some(&less)));
+        less.give_way_to(&Rules::new(config(&[], &[]), Some(&less)));
         assert!(revoked(LOOK));
-        let open = Rules::new(&config(&[], &[]), None);
-        open.give_way_to(&Rules::new(&config(&[LOOK], &[]), Some(&open)));
+        let open = Rules::new(config(&[], &[]), None);
+        open.give_way_to(&Rules::new(config(&[LOOK], &[]), Some(&open)));
         assert!(open.open.is_cancelled());
     }
 }

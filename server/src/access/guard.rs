@@ -6,7 +6,9 @@ use axum::http::{Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
-use super::admission::{Admission, TurnedAway};
+use super::admission::Admission;
+#[cfg(feature = "live")]
+use super::admission::TurnedAway;
 use super::client::Client;
 use super::config::{Grant, Role, Rules};
 use super::refusal::Refusal;
@@ -135,6 +137,7 @@ impl Guard {
     }
 
     /// A client of the live-listener protocol hears it in the protocol's words, as long as there are not too many.
+    #[cfg(feature = "live")]
     fn turn_away(&self, refusal: Refusal, request: &mut Request) -> Result<(), Refusal> {
         let is_limited = matches!(refusal, Refusal::Limited(_));
         if is_limited || request.uri().path() != LIVE_LISTENER || !request.headers().contains_key(header::UPGRADE) {
@@ -144,6 +147,11 @@ impl Guard {
         self.app.metrics.count_refusal(refusal);
         request.extensions_mut().insert(TurnedAway::at(place));
         Ok(())
+    }
+
+    #[cfg(not(feature = "live"))]
+    fn turn_away(&self, refusal: Refusal, _: &mut Request) -> Result<(), Refusal> {
+        Err(refusal)
     }
 
     fn refuse(&self, refusal: Refusal, request: &Request) -> Response {

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+#[cfg(feature = "live")]
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -33,7 +34,9 @@ use config::{Grant, Rules};
 use sign_ins::SignIns;
 use token::Digest;
 
-pub(crate) use admission::{Admission, TurnedAway};
+pub(crate) use admission::Admission;
+#[cfg(feature = "live")]
+pub(crate) use admission::TurnedAway;
 pub(crate) use client::Client;
 pub use config::AccessConfig;
 pub(crate) use guard::protected;
@@ -43,6 +46,7 @@ pub(crate) use refusal::Refusal;
 pub use token::{Token, TokenError};
 
 /// Clients that are told at once, in the protocol's own words, that they may not feed.
+#[cfg(feature = "live")]
 const TURNED_AWAY_MAX: usize = 64;
 
 /// Who is let in now, and which browsers are signed in. Clones are the same one; it can be changed while all works.
@@ -62,6 +66,7 @@ struct Shared {
     rules: RwLock<Arc<Rules>>,
     sign_ins: Mutex<SignIns>,
     attempts: Mutex<Attempts>,
+    #[cfg(feature = "live")]
     turned_away: Arc<Semaphore>,
     began: Instant,
     listens_beyond: AtomicBool,
@@ -71,9 +76,10 @@ impl Access {
     /// One that begins with this.
     pub fn new(config: AccessConfig) -> Self {
         Self(Arc::new(Shared {
-            rules: RwLock::new(Arc::new(Rules::new(&config, None))),
+            rules: RwLock::new(Arc::new(Rules::new(config, None))),
             sign_ins: Mutex::default(),
             attempts: Mutex::default(),
+            #[cfg(feature = "live")]
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
             began: Instant::now(),
             listens_beyond: AtomicBool::new(false),
@@ -84,7 +90,7 @@ impl Access {
     /// for the same, is so no longer.
     pub fn set(&self, config: AccessConfig) {
         let mut rules = self.0.rules.write();
-        let after = Arc::new(Rules::new(&config, Some(&rules)));
+        let after = Arc::new(Rules::new(config, Some(&rules)));
         let before = std::mem::replace(&mut *rules, Arc::clone(&after));
         drop(rules);
         before.give_way_to(&after);

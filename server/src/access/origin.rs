@@ -1,6 +1,7 @@
 //! Whether a browser may have sent a request for another's page.
 
 use axum::extract::Request;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Method, header};
 
 use super::refusal::Refusal;
@@ -42,7 +43,7 @@ pub(crate) fn check_nested(request: &Request, allowed: &[Origin]) -> Result<(), 
     if method.is_safe() && !headers.contains_key(header::UPGRADE) {
         return Ok(());
     }
-    let named = request.uri().authority().map(|authority| authority.as_str()).or_else(|| text(headers, header::HOST));
+    let named = request.uri().authority().map(Authority::as_str).or_else(|| text(headers, header::HOST));
     let host = named.and_then(|name| name.parse().ok());
     check(method, headers, &Own { host: host.as_ref(), is_encrypted: false, allowed })
 }
@@ -77,7 +78,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn is_let_in(method: Method, headers: &[(&'static str, &'static str)], is_encrypted: bool) -> bool {
+    fn is_let_in(method: &Method, headers: &[(&'static str, &'static str)], is_encrypted: bool) -> bool {
         let pair = |(name, value): &(&'static str, &'static str)| {
             (HeaderName::from_static(name), header::HeaderValue::from_static(value))
         };
@@ -87,36 +88,36 @@ mod tests {
         for (name, value) in headers.iter().map(pair) {
             map.append(name, value);
         }
-        check(&method, &map, &Own { host: Some(&host), is_encrypted, allowed: &allowed }).is_ok()
+        check(method, &map, &Own { host: Some(&host), is_encrypted, allowed: &allowed }).is_ok()
     }
 
     #[test]
     fn only_the_servers_own_pages_and_allowed_ones_are_let_in() {
-        let by_origin = |origin| is_let_in(Method::GET, &[("origin", origin)], false);
+        let by_origin = |origin| is_let_in(&Method::GET, &[("origin", origin)], false);
         assert!(by_origin("http://h:7117") && by_origin("https://wiki.example"));
         for origin in ["http://evil.example", "http://h:7118", "http://h", "null", "http://h:7117.evil.example", ""] {
             assert!(!by_origin(origin), "{origin}");
         }
-        assert!(!is_let_in(Method::GET, &[("origin", "http://h:7117")], true), "it was not encrypted");
-        assert!(!is_let_in(Method::GET, &[("origin", "http://h:7117"), ("origin", "http://evil.example")], false));
-        assert!(is_let_in(Method::PUT, &[], false), "no browser");
+        assert!(!is_let_in(&Method::GET, &[("origin", "http://h:7117")], true), "it was not encrypted");
+        assert!(!is_let_in(&Method::GET, &[("origin", "http://h:7117"), ("origin", "http://evil.example")], false));
+        assert!(is_let_in(&Method::PUT, &[], false), "no browser");
     }
 
     #[test]
     fn a_browsers_own_word_counts_more() {
-        let by_site = |site| is_let_in(Method::POST, &[("sec-fetch-site", site), ("origin", "null")], false);
+        let by_site = |site| is_let_in(&Method::POST, &[("sec-fetch-site", site), ("origin", "null")], false);
         assert!(by_site("same-origin") && by_site("none"));
         assert!(!by_site("cross-site") && !by_site("same-site") && !by_site("anything"));
         let allowed = [("sec-fetch-site", "cross-site"), ("origin", "https://wiki.example")];
-        assert!(is_let_in(Method::GET, &allowed, false));
-        assert!(!is_let_in(Method::GET, &[("sec-fetch-site", "cross-site")], false), "such as an image");
+        assert!(is_let_in(&Method::GET, &allowed, false));
+        assert!(!is_let_in(&Method::GET, &[("sec-fetch-site", "cross-site")], false), "such as an image");
     }
 
     #[test]
     fn a_link_from_elsewhere_can_be_followed_but_not_framed_or_sent() {
         let link = |method, mode, dest| {
             let headers = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
-            is_let_in(method, &headers, false)
+            is_let_in(&method, &headers, false)
         };
         assert!(link(Method::GET, "navigate", "document"));
         assert!(!link(Method::GET, "navigate", "iframe") && !link(Method::POST, "navigate", "document"));

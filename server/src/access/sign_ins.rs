@@ -103,7 +103,7 @@ mod tests {
 
     fn rules(tokens: &[&str]) -> Rules {
         let view_tokens = tokens.iter().map(|token| token.parse().unwrap()).collect();
-        Rules::new(&AccessConfig { view_tokens, ..AccessConfig::default() }, None)
+        Rules::new(AccessConfig { view_tokens, ..AccessConfig::default() }, None)
     }
 
     fn grant<'a>(rules: &'a Rules, token: &str) -> &'a Grant {

@@ -27,7 +27,7 @@ pub(super) struct AccessArgs {
     #[arg(long, env = "TACHOGRAPH_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',')]
     allowed_host: Vec<HostName>,
 
-    /// Another origin whose pages may send requests, such as https://wiki.example.org. Several, with commas between them
+    /// Another origin whose pages may send requests, such as https://10.0.0.7. Several, with commas between them
     /// or each with its own flag.
     #[arg(long, env = "TACHOGRAPH_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     allowed_origin: Vec<Origin>,

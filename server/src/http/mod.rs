@@ -25,7 +25,9 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::{any, get};
 
-use crate::access::{self, Access, Admission, Client, Refusal, TurnedAway};
+#[cfg(feature = "live")]
+use crate::access::TurnedAway;
+use crate::access::{self, Access, Admission, Client, Refusal};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::hub::{Form, Subscription};
