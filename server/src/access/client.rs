@@ -101,10 +101,9 @@ impl Told {
     fn by(headers: &HeaderMap) -> Option<Self> {
         let (old, new) = (Self::by_old(headers), Self::by_new(headers));
         match (headers.contains_key(FORWARDED_FOR), headers.contains_key(header::FORWARDED)) {
-            (true, true) if old.hops != new.hops => None,
+            (true, true) if old != new => None,
             (_, false) => Some(old),
-            (true, true) => Some(Self { hops: old.hops, ..new }),
-            (false, true) => Some(new),
+            (_, true) => Some(new),
         }
     }
 
@@ -203,7 +202,11 @@ mod tests {
         assert_eq!(told.host, "g".parse().ok());
         let told = client("10.0.0.1", &[new, ("x-forwarded-for", "127.0.0.1")]).unwrap();
         assert_eq!((told.address.to_string().as_str(), told.is_encrypted), ("10.0.0.1", false));
-        assert_eq!(address("10.0.0.1", &[new, ("x-forwarded-for", "2001:db8::1")]), "2001:db8::1");
+        let same = [new, ("x-forwarded-for", "2001:db8::1"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "g")];
+        assert_eq!(client("10.0.0.1", &same).unwrap().address.to_string(), "2001:db8::1");
+        // A client knows its own address, and could add the rest.
+        let told = client("10.0.0.1", &[new, ("x-forwarded-for", "2001:db8::1")]).unwrap();
+        assert_eq!((told.is_encrypted, told.host), (false, "h:7117".parse().ok()));
     }
 
     #[test]
