@@ -151,13 +151,17 @@ async fn next(socket: &mut Socket) -> Message {
 /// What the server says until it closes, and the code that it closes with.
 async fn until_closed(socket: &mut Socket) -> (Vec<Value>, u16) {
     let mut said = Vec::new();
-    loop {
-        match next(socket).await {
-            Message::Text(text) => said.push(serde_json::from_str(&text).unwrap()),
-            Message::Close(close) => return (said, close.unwrap().code.into()),
-            _ => {}
+    let closed = timeout(SLACK, async {
+        loop {
+            match next(socket).await {
+                Message::Text(text) => said.push(serde_json::from_str(&text).unwrap()),
+                Message::Close(close) => return close.unwrap().code.into(),
+                _ => {}
+            }
         }
-    }
+    });
+    let code = closed.await.unwrap();
+    (said, code)
 }
 
 fn bearer(token: &str) -> String {
