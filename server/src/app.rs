@@ -22,7 +22,7 @@ use crate::memory::SessionsMemory;
 use crate::metrics::ServerMetrics;
 use crate::options::Options;
 use crate::pulse::Pulse;
-use crate::serve::Admission;
+use crate::serve::Places;
 use crate::session::{SessionTable, Shedding};
 
 /// One Tachograph, as its parts see it.
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     pub(crate) provider_calls: Arc<Semaphore>,
     pub(crate) hub: Hub,
     /// Who is connected, by address.
-    pub(crate) admission: Admission,
+    pub(crate) places: Places,
     /// What keeps all going while a provider blocks a thread.
     pub(crate) pulse: Pulse,
     /// Connections that a shutdown waits for.
@@ -100,7 +100,7 @@ impl Shared {
             epoch: Epoch::from_bytes(Uuid::new_v4().into_bytes()),
             shutdown: CancellationToken::new(),
             sessions: SessionTable::default(),
-            admission: Admission::default(),
+            places: Places::default(),
             pulse: Pulse::default(),
             shedding: Shedding::default(),
             viewers: AtomicUsize::new(0),

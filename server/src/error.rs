@@ -90,7 +90,7 @@ impl IntoResponse for ApiError {
                 (StatusCode::NOT_FOUND, "not_simulated", "start the server with --provider simulated to rehearse")
             }
         };
-        let mut response = (status, Json(Body { error: Reason { code, message } })).into_response();
+        let mut response = answer(status, code, message);
         if let Some(seconds) = self.retry_after_seconds() {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
@@ -112,4 +112,9 @@ impl ApiError {
             _ => None,
         }
     }
+}
+
+/// What is not done, and why, in the form of all such answers.
+pub(crate) fn answer(status: StatusCode, code: &'static str, message: &'static str) -> Response {
+    (status, Json(Body { error: Reason { code, message } })).into_response()
 }

@@ -24,6 +24,7 @@
 //! | what other crates count, spans, requests, the process | [`bridge`] |
 //! | an OpenTelemetry collector | `export` |
 //! | audio by the live-listener protocol | `listener`, `provider` |
+//! | who may look and who may feed | [`access`] |
 //! | what a registry held at one moment, and how it is scraped | [`snapshot`], [`exposition`] |
 //! | the messages and the stream, to read them | [`wire`] |
 //!
@@ -45,6 +46,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod access;
 mod app;
 mod backoff;
 pub mod bridge;

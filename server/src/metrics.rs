@@ -8,6 +8,7 @@ use tachograph_core::registry::{
 use tachograph_core::session::Work;
 use tachograph_core::wire::ErrorCode;
 
+use crate::access::Refusal;
 use crate::clock::unix_millis;
 use crate::serve::TransportMetrics;
 
@@ -96,6 +97,17 @@ pub struct ServerMetrics {
     pub tick_lag_seconds: Gauge,
     /// What connections, before they are anything else, have to do with.
     pub(crate) transport: TransportMetrics,
+    /// Browsers that signed in.
+    pub sign_ins: Counter,
+    /// Wrong tokens that were shown, by browsers and others.
+    pub sign_ins_failed: Counter,
+    /// Tokens that were not looked at because too many wrong ones had come from their address.
+    pub sign_ins_limited: Counter,
+    /// Browsers that have to sign in again because too many others did.
+    pub sign_ins_let_go: Counter,
+    /// Addresses with wrong tokens that were forgotten because there were too many.
+    pub sign_in_addresses_let_go: Counter,
+    requests_refused: CounterFamily,
     protocol_errors: CounterFamily,
 }
 
@@ -113,6 +125,7 @@ impl ServerMetrics {
         let restarts =
             Descriptor::new("tachograph_task_restarts", "Tasks that failed and were restarted").label("task");
         let errors = Descriptor::new("tachograph_protocol_errors", "What clients sent and was refused").label("code");
+        let refused = Descriptor::new("tachograph_requests_refused", "Requests that were not let in").label("reason");
         Ok(Self {
             defaults: DefaultMetrics::register(registry)?,
             registry: SelfMetrics::register(registry)?,
@@ -172,6 +185,15 @@ impl ServerMetrics {
                     .aggregation(Aggregation::Max),
             )?,
             transport: TransportMetrics::register(registry)?,
+            sign_ins: counter("tachograph_sign_ins", "Browsers that signed in")?,
+            sign_ins_failed: counter("tachograph_sign_ins_failed", "Wrong tokens that were shown")?,
+            sign_ins_limited: counter("tachograph_sign_ins_limited", "Tokens not looked at after too many wrong ones")?,
+            sign_ins_let_go: counter("tachograph_sign_ins_let_go", "Sign-ins that there was no room for any more")?,
+            sign_in_addresses_let_go: counter(
+                "tachograph_sign_in_addresses_let_go",
+                "Addresses with wrong tokens that there was no room for any more",
+            )?,
+            requests_refused: registry.counter(&refused)?,
             protocol_errors: registry.counter(&errors)?,
         })
     }
@@ -181,6 +203,13 @@ impl ServerMetrics {
     pub(crate) fn count_error(&self, code: ErrorCode) {
         if let Ok(errors) = self.protocol_errors.with(&[("code", code.as_str())]) {
             errors.inc();
+        }
+    }
+
+    /// Counts a request that was not let in.
+    pub(crate) fn count_refusal(&self, refusal: Refusal) {
+        if let Ok(refused) = self.requests_refused.with(&[("reason", refusal.reason())]) {
+            refused.inc();
         }
     }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use tachograph_core::wire::Identity;
 
+use crate::access::Origin;
 use crate::hub::HistoryLimits;
 use crate::limits::Limits;
 
@@ -19,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     /// How much of the past is kept for viewers.
     pub(crate) history: HistoryLimits,
+    /// Other origins whose pages may open WebSockets within an application.
+    pub(crate) allowed_origins: Vec<Origin>,
     pub(crate) session_tick_hook: Option<SessionTickHook>,
     pub(crate) tick_hooks: Vec<TickHook>,
 }

@@ -6,6 +6,7 @@ use tachograph_core::wire::Identity;
 use tachograph_core::wire::frame::Epoch;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Origin;
 use crate::app::{App, Shared};
 use crate::hub::HistoryLimits;
 use crate::limits::Limits;
@@ -125,6 +126,13 @@ impl Builder {
     /// How much of the past is kept for viewers.
     pub fn history(mut self, history: HistoryLimits) -> Self {
         self.options.history = history;
+        self
+    }
+
+    /// Another origin whose pages may open WebSockets of [`router`](crate::router) within an application: that by which
+    /// people know the application, where a proxy before it changes `Host`. Can be called several times.
+    pub fn allowed_origin(mut self, origin: Origin) -> Self {
+        self.options.allowed_origins.push(origin);
         self
     }
 

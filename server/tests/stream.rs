@@ -52,7 +52,8 @@ impl Running {
     /// The answer's head and body to a GET, as much as comes until `enough` says so.
     async fn get(&self, path: &str, accept: &str, enough: impl Fn(&str) -> bool) -> String {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         let (mut text, mut piece) = (Vec::new(), vec![0; 65_536]);
         loop {
@@ -322,7 +323,7 @@ async fn an_event_source_resumes_after_its_last_event() {
     sleep(Duration::from_millis(2_100)).await;
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     let request = format!(
-        "GET /api/v1/stream?window=all HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\nlast-event-id: {}/2\r\n\r\n",
+        "GET /api/v1/stream?window=all HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\nlast-event-id: {}/2\r\n\r\n",
         server.app.epoch()
     );
     socket.write_all(request.as_bytes()).await.unwrap();

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use tachograph::access::{Access, AccessConfig};
 use tachograph::listener::Listener;
 use tachograph::provider::{Providers, Simulated, SimulatedControl};
 use tachograph::registry::Descriptor;
@@ -164,9 +165,10 @@ async fn one_address_may_have_so_many_and_another_is_not_held_to_them() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn an_exempt_address_is_held_to_the_limit_of_all_only() {
-    let proxy = |address: std::net::IpAddr| address == Ipv4Addr::new(127, 0, 0, 9);
-    let running = start_with(Tachograph::builder().limits(limits(4, 1)), |server| server.exempt(proxy)).await;
+async fn a_trusted_proxy_is_held_to_the_limit_of_all_only() {
+    let config = AccessConfig { trusted_proxies: vec!["127.0.0.9".parse().unwrap()], ..AccessConfig::default() };
+    let access = Access::new(config);
+    let running = start_with(Tachograph::builder().limits(limits(4, 1)), |server| server.access(access)).await;
     let mut open = Vec::new();
     for _ in 0..4 {
         let mut socket = running.connect_from(9).await;

@@ -2,6 +2,7 @@
 
 use tracing_subscriber::EnvFilter;
 
+use super::access::Gate;
 use super::config::{Change, Live, Start};
 use crate::{Tachograph, Tls};
 
@@ -20,13 +21,22 @@ const LIMITS: [&str; 11] = [
     "stall-seconds",
 ];
 
+/// Those that say who is let in.
+const ACCESS: [&str; 5] = ["view-token-file", "feed-token-file", "allowed-host", "allowed-origin", "trusted-proxy"];
+
 /// All parts, each with the settings that it takes.
-pub(super) fn parts(tacho: &Tachograph, tls: Option<&Tls>, start: &Start) -> Live {
+pub(super) fn parts(tacho: &Tachograph, gate: &Gate, tls: Option<&Tls>, start: &Start) -> Live {
     let mut live = Live::default();
     let limited = tacho.clone();
     live.part(&LIMITS, move |settled| {
         let (limited, limits) = (limited.clone(), settled.serve.limits());
         Ok(Box::new(move || limited.set_limits(limits)) as Change)
+    });
+    let (access, made) = (gate.access.clone(), gate.made.clone());
+    live.part(&ACCESS, move |settled| {
+        let config = settled.serve.access.renewed(made.as_ref()).map_err(|error| error.to_string())?;
+        let access = access.clone();
+        Ok(Box::new(move || access.set(config)) as Change)
     });
     if let Some(tls) = tls.cloned() {
         live.part(&["tls-cert", "tls-key"], move |settled| settled.serve.transport.renew(&tls));

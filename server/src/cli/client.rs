@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tachograph_core::wire::{
-    ClientMessage, Envelope, ErrorMessage, FinalSummary, PIECE_BYTES_MAX, ServerMessage, SourceName, Start,
+    ClientMessage, Envelope, ErrorCode, ErrorMessage, FinalSummary, PIECE_BYTES_MAX, ServerMessage, SourceName, Start,
     encode_audio_header,
 };
 use tokio::net::TcpStream;
@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
+
+use super::bearer;
+use crate::access::Token;
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// The server drains for at most 8 s, once it has read what was sent before, which it does at a pace.
@@ -25,6 +28,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(super) struct Playback {
     pub(super) url: String,
     pub(super) connector: Connector,
+    /// Shown to the server.
+    pub(super) token: Option<Token>,
     pub(super) session_id: String,
     pub(super) sources: Vec<SourceName>,
     pub(super) pcm: Bytes,
@@ -76,10 +81,14 @@ impl Playback {
 
     async fn connect(&self) -> Result<Socket, ClientError> {
         let error = |cause| ClientError::Connect { url: self.url.clone(), cause };
-        let connecting = connect_async_tls_with_config(&self.url, None, false, Some(self.connector.clone()));
+        let request = bearer::request(&self.url, self.token.as_ref()).map_err(|cause| error(cause.to_string()))?;
+        let connecting = connect_async_tls_with_config(request, None, false, Some(self.connector.clone()));
         match timeout(CONNECT_MAX, connecting).await {
             Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(cause)) => Err(error(cause.to_string())),
+            Ok(Err(cause)) => Err(match bearer::refusal(&cause) {
+                Some(why) => ClientError::Refused(why.into()),
+                None => error(cause.to_string()),
+            }),
             Err(_) => Err(error("no answer".into())),
         }
     }
@@ -164,6 +173,9 @@ fn listen(heard: Heard, watcher: &mut impl Watcher) -> Result<Option<ServerMessa
     let Ok(Envelope { message, .. }) = serde_json::from_str(&text) else { return Ok(None) };
     watcher.said(&message);
     match message.into_owned() {
+        ServerMessage::Error(ErrorMessage { fatal: true, code: ErrorCode::Unauthorized, .. }) => {
+            Err(ClientError::Refused(bearer::WANTED.into()))
+        }
         ServerMessage::Error(ErrorMessage { fatal: true, message, .. }) => {
             Err(ClientError::Refused(message.into_owned()))
         }

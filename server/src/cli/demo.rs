@@ -1,4 +1,4 @@
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tachograph_core::wire::{MIC, SYSTEM, ServerMessage, SourceName};
@@ -9,9 +9,9 @@ use super::CliError;
 use super::audio_file;
 use super::client::{Playback, Watcher};
 use super::config::Start;
-use super::run_server::{ServeArgs, serve};
+use super::run_server::{Ready, ServeArgs, serve};
 use super::trust::own_connector;
-use crate::Tls;
+use crate::access::Token;
 use crate::trust::TrustError;
 
 /// Ten seconds of synthesized speech; scripts/make-speech.sh says how it was made.
@@ -24,15 +24,16 @@ pub(super) async fn run(args: ServeArgs, start: Start, stop: CancellationToken) 
     let pcm = audio_file::load_embedded(SPEECH, "speech.wav")?;
     let sessions = [("demo-meeting", vec![SYSTEM, MIC]), ("demo-dictation", vec![MIC])];
     let stop_sessions = stop.clone();
-    serve(args, start, stop, move |address, tls| {
-        let server = match Server::own(address, tls) {
-            Ok(server) => server,
-            Err(error) => return tracing::error!(%error, "the demo's sessions cannot connect"),
-        };
+    serve(args, start, stop, move |ready| {
+        if ready.is_guarded && ready.feed.is_none() {
+            return Err(CliError::DemoCannotFeed);
+        }
+        let server = Server::own(ready)?;
         for (name, sources) in sessions {
             tokio::spawn(play_for_ever(server.playback(name, sources, pcm.clone()), stop_sessions.clone()));
         }
         eprintln!("two sessions are playing; open the address in a browser, end with Ctrl-C");
+        Ok(())
     })
     .await
 }
@@ -41,20 +42,22 @@ pub(super) async fn run(args: ServeArgs, start: Start, stop: CancellationToken) 
 struct Server {
     url: String,
     connector: Connector,
+    token: Option<Token>,
 }
 
 impl Server {
-    fn own(mut address: SocketAddr, tls: Option<Tls>) -> Result<Self, TrustError> {
+    fn own(Ready { mut address, tls, feed, .. }: Ready) -> Result<Self, TrustError> {
         if address.ip().is_unspecified() {
             address.set_ip(Ipv4Addr::LOCALHOST.into());
         }
         let scheme = if tls.is_some() { "wss" } else { "ws" };
-        Ok(Self { url: format!("{scheme}://{address}/ws/live-listener"), connector: own_connector(tls)? })
+        let url = format!("{scheme}://{address}/ws/live-listener");
+        Ok(Self { url, connector: own_connector(tls)?, token: feed })
     }
 
     fn playback(&self, name: &str, sources: Vec<SourceName>, pcm: bytes::Bytes) -> Playback {
-        let (url, connector) = (self.url.clone(), self.connector.clone());
-        Playback { url, connector, session_id: name.to_owned(), sources, pcm, speed: 1.0, repeat: true }
+        let (url, connector, token) = (self.url.clone(), self.connector.clone(), self.token.clone());
+        Playback { url, connector, token, session_id: name.to_owned(), sources, pcm, speed: 1.0, repeat: true }
     }
 }
 

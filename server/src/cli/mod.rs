@@ -1,7 +1,9 @@
 //! The command line.
 
+mod access;
 mod address;
 mod audio_file;
+mod bearer;
 mod changing;
 mod check;
 mod client;
@@ -15,8 +17,10 @@ mod otlp;
 mod rehearsal;
 mod run_server;
 mod service;
+mod shown;
 mod stream;
 mod tail;
+mod token;
 mod transport;
 mod trust;
 
@@ -82,6 +86,10 @@ enum CliError {
     #[error("{0}")]
     Trust(#[from] crate::trust::TrustError),
     #[error("{0}")]
+    Token(#[from] token::TokenSourceError),
+    #[error("the demo plays sessions to itself: give it a token for feeding, too, by --feed-token-file")]
+    DemoCannotFeed,
+    #[error("{0}")]
     Otlp(#[from] crate::export::OtlpError),
     #[error("{0}")]
     Audio(#[from] audio_file::AudioError),
@@ -126,8 +134,8 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(error: &CliError) -> ExitCode {
-    // Whoever closed it, or has no room for it, does not want it.
-    let _unwritten = writeln!(std::io::stderr(), "error: {error}");
+    // What a server said can be in it. Whoever closed it, or has no room for it, does not want it.
+    let _unwritten = writeln!(std::io::stderr(), "error: {}", shown::lines(&error.to_string()));
     ExitCode::FAILURE
 }
 
@@ -177,7 +185,7 @@ fn run(command: Command, start: Start) -> Result<(), CliError> {
 
 async fn dispatch(command: Command, start: Start, stop: CancellationToken) -> Result<(), CliError> {
     match command {
-        Command::Serve(args) => run_server::serve(args, start, stop, |_, _| {}).await,
+        Command::Serve(args) => run_server::serve(args, start, stop, |_| Ok(())).await,
         Command::Stream(args) => stream::run(args, stop).await,
         Command::Tail(args) => tail::run(args, stop).await,
         Command::Demo(args) => demo::run(args, start, stop).await,

@@ -6,8 +6,10 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{AccessArgs, sign_in_link};
 use super::config::{Complaint, ConfigArgs, Reload, Start, watch};
 use super::{CliError, LOG_FLUSH_MAX, changing, lines, print_line, rehearsal, service};
+use crate::access::Token;
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
 use crate::{Limits, Tachograph, Tls};
@@ -55,6 +57,9 @@ pub(super) struct ServeArgs {
     /// Keep full quality whatever the load; figures then carry no degrade level.
     #[arg(long, env = "TACHOGRAPH_NO_LADDER", value_parser = FalseyValueParser::new())]
     no_ladder: bool,
+
+    #[command(flatten)]
+    pub(super) access: AccessArgs,
 
     #[command(flatten)]
     pub(super) transport: super::transport::TransportArgs,
@@ -133,24 +138,39 @@ impl ServeArgs {
     }
 }
 
-/// Serves until `stop`; `ready` is told the address, and what encrypts, once connections are accepted.
+/// A server that accepts connections.
+pub(super) struct Ready {
+    pub(super) address: SocketAddr,
+    /// What encrypts, if anything does.
+    pub(super) tls: Option<Tls>,
+    /// Whether it wants tokens.
+    pub(super) is_guarded: bool,
+    /// One that may feed, if there is any.
+    pub(super) feed: Option<Token>,
+}
+
+/// Serves until `stop`; `ready` is told once connections are accepted.
 pub(super) async fn serve(
     args: ServeArgs,
     start: Start,
     stop: CancellationToken,
-    ready: impl FnOnce(SocketAddr, Option<Tls>),
+    ready: impl FnOnce(Ready) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let tacho = args.tachograph()?;
-    let tls = args.transport.tls()?;
-    let server = args.transport.server(&tacho, tls.as_ref());
-    let live = changing::parts(&tacho, tls.as_ref(), &start);
+    let (gate, tls) = (args.access.gate(args.listen.ip())?, args.transport.tls()?);
+    let server = args.transport.server(&tacho, tls.as_ref()).access(gate.access.clone());
+    let live = changing::parts(&tacho, &gate, tls.as_ref(), &start);
     watch(Reload::new(start, live, tacho.registry())?, stop.clone());
     lines::count_lost(tacho.registry())?;
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    print_line(format_args!("listening on {}://{address}", args.transport.scheme()));
-    ready(address, tls);
+    let scheme = args.transport.scheme();
+    print_line(format_args!("listening on {scheme}://{address}"));
+    if let Some(token) = &gate.made {
+        print_line(format_args!("sign in at {}", sign_in_link(scheme, address, token)));
+    }
+    ready(Ready { address, tls, is_guarded: !gate.access.is_closed_to_others(), feed: gate.feed })?;
     rehearsal::begin(&tacho, args.rehearse_series)?;
     let pushing = args.otlp.start(&tacho)?;
     let shutdown = tacho.shutdown().clone();

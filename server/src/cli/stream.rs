@@ -11,8 +11,10 @@ use uuid::Uuid;
 
 use super::address::socket_url;
 use super::audio_file;
+use super::bearer::BearerArgs;
 use super::client::{Playback, Watcher};
 use super::run_server::parse_within;
+use super::shown;
 use super::trust::TrustArgs;
 use super::{CliError, print_line};
 
@@ -49,6 +51,9 @@ pub(super) struct StreamArgs {
 
     #[command(flatten)]
     trust: TrustArgs,
+
+    #[command(flatten)]
+    bearer: BearerArgs,
 }
 
 fn parse_speed(text: &str) -> Result<f64, String> {
@@ -80,7 +85,7 @@ pub(super) async fn run(args: StreamArgs, stop: CancellationToken) -> Result<(),
             Ok(Ok(summary)) => summaries.push(summary),
             Ok(Err(error)) => {
                 failed += 1;
-                progress.bars.suspend(|| eprintln!("error: {error}"));
+                progress.bars.suspend(|| eprintln!("error: {}", shown::lines(&error.to_string())));
             }
             Err(_) => failed += 1,
         }
@@ -95,9 +100,11 @@ impl StreamArgs {
         let audio = self.files.iter().map(|path| audio_file::load(path)).collect::<Result<Vec<_>, _>>()?;
         let connector = self.trust.connector(&self.url)?;
         let sessions = self.sessions.map_or(audio.len(), usize::from);
+        let token = self.bearer.token()?;
         let playback = |number: usize| Playback {
             url: self.url.clone(),
             connector: connector.clone(),
+            token: token.clone(),
             session_id: session_id(&self.files[number % audio.len()]),
             sources: self.source.clone(),
             pcm: audio[number % audio.len()].clone(),
@@ -118,7 +125,7 @@ fn session_id(path: &std::path::Path) -> String {
 fn print_receipts(summaries: &[FinalSummary]) {
     for summary in summaries {
         let name = summary.json.identity.session_id.as_deref().unwrap_or_default();
-        print_line(format_args!("{name}\n\n{}", summary.markdown));
+        print_line(format_args!("{}\n\n{}", shown::text(name), shown::lines(&summary.markdown)));
     }
     let frames = |of: fn(Tally) -> u64| -> u64 {
         summaries.iter().flat_map(|summary| &summary.json.sources).map(|source| of(source.frames)).sum()
@@ -153,7 +160,7 @@ impl Progress {
     fn bar(&self, playback: &Playback) -> Bar {
         let bar = self.shared.clone().unwrap_or_else(|| {
             let bar = self.bars.add(styled(playback.duration(), playback.repeat));
-            bar.set_prefix(playback.session_id.clone());
+            bar.set_prefix(shown::text(&playback.session_id).to_string());
             bar
         });
         Bar { bar, shared: self.shared.is_some() }

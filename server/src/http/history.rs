@@ -261,9 +261,8 @@ fn write_head(app: &App, columns: &[Column], query: &Query, out: &mut Out) -> io
     if query.is_csv {
         out.push("timestamp,seq,tick");
         for column in columns {
-            out.push(",\"");
-            out.push(&column.name.replace('"', "\"\""));
-            out.push("\"");
+            out.push(",");
+            out.push(&csv_text(&column.name));
         }
         out.push("\n");
     } else {
@@ -277,6 +276,12 @@ fn write_head(app: &App, columns: &[Column], query: &Query, out: &mut Out) -> io
         out.push("],\"rows\":[");
     }
     Ok(())
+}
+
+/// A text as a cell in quotes, in one line. What a spreadsheet would take for a formula is marked as text.
+fn csv_text(text: &str) -> String {
+    let mark = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    format!("\"{mark}{}\"", text.replace('"', "\"\"").replace(char::is_control, " "))
 }
 
 /// The rows, and what quantiles need of the one before.
@@ -325,5 +330,21 @@ fn cell(frame: &Frame, column: &Column, before: &mut Option<HistogramSnapshot>) 
             since.filter(|since| since.count() > 0).and_then(|since| text(since.quantile(share)))
         }
         (Value::Histogram(_), Reading::Figure) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_spreadsheet_takes_a_cell_for_a_formula_or_a_row() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
+            assert!(csv_text(text).starts_with("\"'"), "{text:?}");
+        }
+        let labels = label_text([("source", "=cmd|' /C calc'!A0\"\r\n=1,\t2\u{1b}")].into_iter());
+        let cell = csv_text(&format!("frames{labels}"));
+        assert_eq!(cell, "\"frames{source=\"\"=cmd|' /C calc'!A0\\\"\" \\n=1, 2 \"\"}\"");
+        assert_eq!(csv_text("a,b"), "\"a,b\"");
     }
 }

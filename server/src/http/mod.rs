@@ -18,12 +18,17 @@ mod socket;
 mod stream;
 
 use axum::Router;
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Extension, RawQuery, Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::map_request_with_state;
+#[cfg(feature = "live")]
+use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::{any, get};
 
+#[cfg(feature = "live")]
+use crate::access::TurnedAway;
+use crate::access::{self, Access, Admission, Client, Refusal};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::hub::{Form, Subscription, Viewer};
@@ -44,6 +49,9 @@ const CLIENT_READ_BYTES: usize = 16 * 1024;
 /// What waits to be written of a connection, such as answers to pings of a client that does not read them.
 #[cfg(feature = "live")]
 const SOCKET_UNWRITTEN_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What a client says that may not feed is not listened to.
+#[cfg(feature = "live")]
+const TURNED_AWAY_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Viewers have nothing to say.
 const VIEWER_MESSAGE_BYTES_MAX: usize = 1024;
 /// What a viewer's connection reads at once: pings and a close.
@@ -52,7 +60,9 @@ const VIEWER_READ_BYTES: usize = 256;
 /// The routes of a Tachograph: the page at `/`, the streams, the history, the metrics. To be nested into an
 /// application's router at any path, or merged with it.
 ///
-/// Whatever layers the application puts around it, such as who may look, hold for all of it.
+/// Whatever layers the application puts around it, such as who may look, hold for all of it. Whatever those are, pages of
+/// other origins can open no WebSocket of it and change nothing; where a proxy changes `Host`, see
+/// [`allowed_origin`](crate::Builder::allowed_origin).
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -85,24 +95,50 @@ pub fn router<S: Clone + Send + Sync + 'static>(tacho: &Tachograph) -> Router<S>
     let router = router.merge(page::routes());
     router
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        // Where the router was made outside of a runtime, the first request has it tick.
-        .layer(map_request_with_state(App::clone(&app), tick_within))
+        .layer(map_request_with_state(App::clone(&app), enter))
         .with_state(app)
 }
 
-/// The routes by themselves.
-pub(crate) fn standalone(tacho: &Tachograph) -> Router {
-    router(tacho).fallback(async || ApiError::NotFound)
+/// The routes by themselves, for those whom `access` lets in.
+pub(crate) fn standalone(tacho: &Tachograph, access: &Access) -> Router {
+    access::protected(router(tacho).fallback(async || ApiError::NotFound), &tacho.0, access)
 }
 
-async fn tick_within(State(app): State<App>, request: Request) -> Request {
+/// Whether the path is that of one of the page's own files.
+pub(crate) fn is_page(path: &str) -> bool {
+    #[cfg(feature = "ui")]
+    return page::is_at(path);
+    #[cfg(not(feature = "ui"))]
+    {
+        let _there_is_none = path;
+        false
+    }
+}
+
+/// Where the router was made outside of a runtime, the first request has it tick.
+async fn enter(State(app): State<App>, request: Request) -> Result<Request, Refusal> {
     hub::keep_ticking(&app);
-    request
+    // What has a client was held against more than this already.
+    if request.extensions().get::<Client>().is_none() {
+        access::check_nested(&request, &app.options.allowed_origins)
+            .inspect_err(|refusal| app.metrics.count_refusal(*refusal))?;
+    }
+    Ok(request)
 }
 
 #[cfg(feature = "live")]
-async fn live_listener(State(app): State<App>, headers: HeaderMap, upgrade: Upgrade) -> Result<Response, ApiError> {
+async fn live_listener(
+    State(app): State<App>,
+    admission: Option<Extension<Admission>>,
+    turned_away: Option<Extension<TurnedAway>>,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
+    let Extension(admission) = admission.unwrap_or_default();
+    if let Some(Extension(turned_away)) = turned_away {
+        return Ok(turn_away(app, turned_away, upgrade));
+    }
     let listener = app.listener.clone().ok_or(ApiError::NotFound)?;
     Ok(checked(upgrade, &headers)?
         .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
@@ -111,17 +147,33 @@ async fn live_listener(State(app): State<App>, headers: HeaderMap, upgrade: Upgr
         .max_write_buffer_size(SOCKET_UNWRITTEN_BYTES_MAX)
         .on_upgrade(move |socket| {
             connections.track_future(async move {
-                confine(&App::clone(&app), listener::handle(app, listener, socket)).await;
+                confine(&App::clone(&app), listener::handle(app, listener, admission, socket)).await;
             })
         }))
 }
 
+/// Who may not feed gets no more of an answer from what there is than from what there is not.
+#[cfg(feature = "live")]
+fn turn_away(app: App, turned_away: TurnedAway, upgrade: Upgrade) -> Response {
+    let (Ok(upgrade), Some(_)) = (upgrade, &app.listener) else { return Refusal::NoToken.into_response() };
+    let connections = app.connections.clone();
+    upgrade.max_message_size(TURNED_AWAY_MESSAGE_BYTES_MAX).max_frame_size(TURNED_AWAY_MESSAGE_BYTES_MAX).on_upgrade(
+        move |socket| {
+            connections.track_future(async move {
+                confine(&App::clone(&app), listener::turn_away(app, turned_away, socket)).await;
+            })
+        },
+    )
+}
+
 async fn viewer(
     State(app): State<App>,
+    admission: Option<Extension<Admission>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     upgrade: Upgrade,
 ) -> Result<Response, ApiError> {
+    let Extension(admission) = admission.unwrap_or_default();
     let connections = app.connections.clone();
     let upgrade = checked(upgrade, &headers)?;
     // Boxed, here and below: what an upgrade passes on, its task keeps room for, several times over.
@@ -135,7 +187,7 @@ async fn viewer(
         // Each message goes out at once, and none is held back.
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
-            let viewed = Box::pin(hub::view(viewer, cursor, Box::new(socket)));
+            let viewed = Box::pin(hub::view(viewer, cursor, admission, Box::new(socket)));
             connections.track_future(async move {
                 confine(&app, viewed).await;
             })

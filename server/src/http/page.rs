@@ -20,10 +20,11 @@ struct Page;
 /// What the page may load and do: its own files, its own server, images that it draws.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
     img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
-const GUARDS: [(HeaderName, HeaderValue); 3] = [
+const GUARDS: [(HeaderName, HeaderValue); 4] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
 ];
 
 /// Encodings that a file may be stored in, best first.
@@ -39,6 +40,11 @@ pub(super) fn routes() -> Router<App> {
         let path = format!("/{name}");
         router.route(&path, get(async move |headers: HeaderMap| file(&name, &headers)))
     })
+}
+
+/// Whether one of its files is at the path.
+pub(super) fn is_at(path: &str) -> bool {
+    path == "/" || path.strip_prefix('/').is_some_and(|name| Page::get(name).is_some())
 }
 
 /// Nested at a path that does not end in a slash, the page would look for its files beside that path: it is

@@ -3,7 +3,7 @@
 use std::io;
 
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -12,6 +12,7 @@ use tachograph_core::wire::frame::{Epoch, Outcome, Request};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
 
+use crate::access::Admission;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::hub::{self, Batch, Cursor, Form, Subscription, Viewer, WRITE_MAX, gap_line};
@@ -60,6 +61,7 @@ impl Framing {
 /// The stream for as long as it is read.
 pub(super) async fn stream(
     State(app): State<App>,
+    admission: Option<Extension<Admission>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -76,7 +78,9 @@ pub(super) async fn stream(
         // Proxies that gather an answer before they pass it on would hold it forever.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((head, body(app, viewer, cursor, framing)).into_response())
+    let Extension(admission) = admission.unwrap_or_default();
+    let watching = Watching { viewer, admission };
+    Ok((head, body(app, watching, cursor, framing)).into_response())
 }
 
 /// Where an EventSource that lost its connection goes on.
@@ -85,12 +89,21 @@ fn last_event(headers: &HeaderMap) -> Option<Request> {
     Some(Request::After { epoch: epoch.parse().ok()?, seq: seq.parse().ok().filter(|seq| *seq < u64::MAX)? })
 }
 
+/// Who reads, for as long as they may.
+struct Watching {
+    viewer: Viewer,
+    admission: Admission,
+}
+
 /// The stream as a body: what is read waits in it, and its reader is cut off when it takes nothing.
-fn body(app: App, viewer: Viewer, cursor: Cursor, framing: Framing) -> Body {
+fn body(app: App, watching: Watching, cursor: Cursor, framing: Framing) -> Body {
     let (sender, mut waiting) = mpsc::channel(1);
     tokio::spawn(async move {
-        send_frames(app, cursor, framing, sender).await;
-        drop(viewer);
+        tokio::select! {
+            () = send_frames(app, cursor, framing, sender) => {}
+            () = watching.admission.revoked() => {}
+        }
+        drop(watching.viewer);
     });
     Body::from_stream(stream::poll_fn(move |context| waiting.poll_recv(context)))
 }

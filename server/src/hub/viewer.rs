@@ -5,6 +5,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Cursor;
+use crate::access::Admission;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::SocketFault;
@@ -14,14 +15,20 @@ use crate::pace::Bucket;
 pub(crate) const WRITE_MAX: Duration = Duration::from_secs(30);
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 const GOING_AWAY: u16 = 1001;
+const UNAUTHORIZED: u16 = 1008;
 
 /// Gives one page what its cursor reads; what a page sends is not read.
-pub(crate) async fn view(viewer: Viewer, mut cursor: Box<Cursor>, mut socket: Box<WebSocket>) {
-    let close = match send_frames(&viewer.0, &mut cursor, &mut socket).await {
+pub(crate) async fn view(viewer: Viewer, mut cursor: Box<Cursor>, admission: Admission, mut socket: Box<WebSocket>) {
+    let ended = tokio::select! {
+        ended = send_frames(&viewer.0, &mut cursor, &mut socket) => ended,
+        () = admission.revoked() => Ended::Revoked,
+    };
+    let close = match ended {
         Ended::Gone => None,
         // The answer to its close goes out as it is read on.
         Ended::Closed => return until_gone(&mut socket).await,
         Ended::Faulty(fault) => fault.close(),
+        Ended::Revoked => Some((UNAUTHORIZED, "unauthorized")),
         Ended::Shutdown => Some((GOING_AWAY, "server is shutting down")),
     };
     let Some((code, reason)) = close else { return };
@@ -44,6 +51,8 @@ enum Ended {
     Closed,
     Faulty(SocketFault),
     Shutdown,
+    /// It may look no more.
+    Revoked,
 }
 
 async fn send_frames(app: &App, cursor: &mut Cursor, socket: &mut WebSocket) -> Ended {

@@ -22,6 +22,7 @@ use super::listened::Listened;
 use super::outbox::Outbox;
 use super::pace::{Pace, Paced};
 use super::writer::write;
+use crate::access::Admission;
 use crate::app::App;
 use crate::http::SocketFault;
 use crate::memory::Account;
@@ -43,7 +44,7 @@ const GOING_AWAY: u16 = 1001;
 const PROTOCOL_ERROR: u16 = 1002;
 
 /// Speaks the live-listener protocol on one socket, until either side ends it.
-pub(crate) async fn handle(app: App, listener: Listener, socket: WebSocket) {
+pub(crate) async fn handle(app: App, listener: Listener, admission: Admission, socket: WebSocket) {
     let span = tracing::info_span!(
         "connection",
         session_id = field::Empty,
@@ -53,12 +54,13 @@ pub(crate) async fn handle(app: App, listener: Listener, socket: WebSocket) {
     let (sink, stream) = socket.split();
     let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone(), Account::open(&app.memory)));
     let writer = tokio::spawn(write(App::clone(&app), sink, Arc::clone(&outbox)));
-    Connection::open(app, listener, outbox, stream).run(writer).instrument(span).await;
+    Connection::open(app, listener, admission, outbox, stream).run(writer).instrument(span).await;
 }
 
 struct Connection<S> {
     app: App,
     listener: Listener,
+    admission: Admission,
     outbox: Arc<Outbox>,
     stream: S,
     errors: ErrorBudget,
@@ -79,10 +81,10 @@ enum Ending {
 }
 
 impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
-    fn open(app: App, listener: Listener, outbox: Arc<Outbox>, stream: S) -> Self {
+    fn open(app: App, listener: Listener, admission: Admission, outbox: Arc<Outbox>, stream: S) -> Self {
         app.metrics.defaults.connections.inc();
         let (errors, pace) = (ErrorBudget::default(), Pace::default());
-        Self { app, listener, outbox, stream, errors, pace, session: None, opened: Instant::now() }
+        Self { app, listener, admission, outbox, stream, errors, pace, session: None, opened: Instant::now() }
     }
 
     async fn run(mut self, mut writer: tokio::task::JoinHandle<()>) {
@@ -115,6 +117,7 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
         loop {
             let message = tokio::select! {
                 () = self.app.shutdown.cancelled() => return Ending::ShuttingDown,
+                () = self.admission.revoked() => return revoked(),
                 () = self.outbox.not_read.cancelled() => return self.cut_off(),
                 () = self.outbox.lost.cancelled() => return Ending::Gone(LOST),
                 () = self.outbox.shed.cancelled() => return no_memory(),
@@ -332,6 +335,10 @@ fn start_too_late() -> Ending {
 fn no_memory() -> Ending {
     let message = "the sessions hold more memory than the server allows, and the newest are ended; connect again later";
     Ending::Fatal(DecodeError::new(ErrorCode::AtCapacity, message))
+}
+
+fn revoked() -> Ending {
+    Ending::Fatal(DecodeError::new(ErrorCode::Unauthorized, "your token was taken back; connect again with another"))
 }
 
 fn refused(error: &OpenError) -> DecodeError {

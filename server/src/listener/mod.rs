@@ -5,6 +5,7 @@ mod connection;
 mod listened;
 mod outbox;
 mod pace;
+mod turned_away;
 mod worker;
 mod writer;
 
@@ -15,6 +16,7 @@ use tachograph_core::session::AudioConfig;
 use crate::provider::{Providers, Simulated};
 
 pub(crate) use connection::handle;
+pub(crate) use turned_away::turn_away;
 
 /// How audio is taken in and processed.
 ///

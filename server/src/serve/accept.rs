@@ -10,12 +10,12 @@ use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-use super::Exempt;
-use super::admission::Permit;
 use super::connection::Serving;
 use super::metrics::Refused;
+use super::places::Permit;
 use super::refusal;
 use super::seldom::Seldom;
+use crate::access::Access;
 
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct Acceptor {
     listener: TcpListener,
     serving: Arc<Serving>,
-    exempt: Exempt,
+    access: Access,
     spare: Spare,
     wait: Duration,
     failed: Seldom,
@@ -31,9 +31,9 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: TcpListener, serving: Arc<Serving>, exempt: Exempt) -> Self {
+    pub(super) fn new(listener: TcpListener, serving: Arc<Serving>, access: Access) -> Self {
         let (failed, refused) = (Seldom::default(), Seldom::default());
-        Self { listener, serving, exempt, spare: Spare::new(), wait: FIRST_WAIT, failed, refused }
+        Self { listener, serving, access, spare: Spare::new(), wait: FIRST_WAIT, failed, refused }
     }
 
     /// Until the shutdown. Then nobody can connect any more.
@@ -58,7 +58,7 @@ impl Acceptor {
         self.wait = FIRST_WAIT;
         self.spare.refill();
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        match Permit::take(&self.serving.app, address.ip(), (self.exempt)(address.ip())) {
+        match Permit::take(&self.serving.app, address.ip(), self.access.trusts(address.ip())) {
             Ok(permit) => self.serving.begin(stream, address, permit),
             Err(reason) => self.refuse(&stream, reason),
         }

@@ -74,7 +74,7 @@ mod tests {
     use futures_util::stream;
     use tokio::time::Instant;
 
-    use super::super::admission::Permit;
+    use super::super::places::Permit;
     use super::*;
     use crate::Tachograph;
 

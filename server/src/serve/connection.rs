@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Server;
-use super::admission::Permit;
 use super::confine;
 use super::peer::Peer;
+use super::places::Permit;
 use super::request::answer;
 use super::socket::Socket;
 #[cfg(feature = "tls")]
@@ -49,7 +49,7 @@ impl Serving {
             app: App::clone(&server.tacho.0),
             tasks: TaskTracker::new(),
             closed: CancellationToken::new(),
-            router: http::standalone(&server.tacho),
+            router: http::standalone(&server.tacho, &server.access),
             #[cfg(feature = "tls")]
             tls: server.tls.clone(),
         }

@@ -1,12 +1,12 @@
 //! The server's transport: connections, each with its bounds and deadlines, and the requests that come over them.
 
 mod accept;
-mod admission;
 mod body;
 mod confine;
 mod connection;
 mod metrics;
 mod peer;
+mod places;
 mod refusal;
 mod request;
 mod seldom;
@@ -17,7 +17,6 @@ mod visit;
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,14 +24,16 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::Tachograph;
+use crate::access::Access;
 use crate::app::App;
 
 use accept::Acceptor;
 use connection::Serving;
 
-pub(crate) use admission::Admission;
 pub(crate) use confine::confine;
 pub(crate) use metrics::TransportMetrics;
+pub(crate) use peer::Peer;
+pub(crate) use places::Places;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};
 
@@ -42,8 +43,10 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(9);
 /// Serves a Tachograph by itself until its [`shutdown`](Tachograph::shutdown) is cancelled; then drains the sessions and
 /// returns within 9 s, whatever a provider or client does. [`Server`] does the same with more to say about it.
 ///
+/// It is open to clients on this machine and to nobody else; [`Server`] says who else may look.
+///
 /// # Errors
-/// None today: where the system cannot hand connections over, that is counted and tried again.
+/// The listener does not know where it listens.
 ///
 /// ```
 /// use tachograph::Tachograph;
@@ -66,7 +69,7 @@ pub async fn serve(listener: TcpListener, tacho: Tachograph) -> io::Result<()> {
 /// Serves a Tachograph by itself, over HTTP/1 and WebSockets, as the `tachograph` command does.
 ///
 /// - There are at most as many connections as the [`Limits`](crate::Limits) say, in all and from one address (of IPv6
-///   from one /64). One more is closed at once; over plain HTTP it is told why, with 503. A connection counts until
+///   from one /64; those of proxies that are trusted only in all). One more is closed at once; over plain HTTP it is told why, with 503. A connection counts until
 ///   its socket is closed, also as a WebSocket.
 /// - A client that takes too long to agree on encryption, to send a request's header or body, to ask for something
 ///   more, or to take what is sent to it, is cut off.
@@ -77,6 +80,7 @@ pub async fn serve(listener: TcpListener, tacho: Tachograph) -> io::Result<()> {
 /// `tachograph_tls_handshake_failures`.
 ///
 /// ```
+/// use tachograph::access::{Access, AccessConfig, Token};
 /// use tachograph::{Server, Tachograph};
 /// use tokio::net::TcpListener;
 ///
@@ -84,9 +88,10 @@ pub async fn serve(listener: TcpListener, tacho: Tachograph) -> io::Result<()> {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tacho = Tachograph::new()?;
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
-/// // A proxy on this machine, from which all of its clients come.
-/// let server = Server::new(tacho.clone()).exempt(|address| address.is_loopback());
-/// let serving = tokio::spawn(server.serve(listener));
+/// let token = Token::random()?;
+/// println!("sign in at http://{}/sign-in?token={}", listener.local_addr()?, token.expose());
+/// let access = Access::new(AccessConfig { view_tokens: vec![token], ..AccessConfig::default() });
+/// let serving = tokio::spawn(Server::new(tacho.clone()).access(access).serve(listener));
 /// tacho.shutdown().cancel();
 /// serving.await??;
 /// # Ok(())
@@ -96,20 +101,17 @@ pub async fn serve(listener: TcpListener, tacho: Tachograph) -> io::Result<()> {
 #[derive(Clone)]
 pub struct Server {
     tacho: Tachograph,
-    exempt: Exempt,
+    access: Access,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
 
-/// Which addresses are not held to the limit of one address.
-type Exempt = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
-
 impl Server {
-    /// Without encryption, and no address exempt.
+    /// Without encryption, open to clients on this machine and to nobody else.
     pub fn new(tacho: Tachograph) -> Self {
         Self {
             tacho,
-            exempt: Arc::new(|_| false),
+            access: Access::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -122,10 +124,9 @@ impl Server {
         self
     }
 
-    /// Addresses for which it is true may have any number of connections: those of proxies, from which all clients
-    /// come. They count in the limit of all. Called at each connection, so it should be quick.
-    pub fn exempt(mut self, addresses: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
-        self.exempt = Arc::new(addresses);
+    /// Who may look, who may feed, and by what names. Keep a clone to change it.
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
         self
     }
 
@@ -133,12 +134,18 @@ impl Server {
     /// returns within 9 s. When the future is dropped, what is connected is closed, but for WebSockets.
     ///
     /// # Errors
-    /// None today: where the system cannot hand connections over, that is counted and tried again.
+    /// The listener does not know where it listens. Where the system cannot hand connections over, that is counted and
+    /// tried again.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
-        let app = App::clone(&self.tacho.0);
+        let (app, access) = (App::clone(&self.tacho.0), self.access.clone());
+        let address = listener.local_addr()?;
+        access.listens_at(address);
+        if !address.ip().to_canonical().is_loopback() && access.is_closed_to_others() {
+            tracing::warn!("without a token only clients on this machine are answered");
+        }
         let serving = Arc::new(Serving::new(&self));
         let _closed_at_the_end = serving.closed.clone().drop_guard();
-        Acceptor::new(listener, Arc::clone(&serving), self.exempt).run().await;
+        Acceptor::new(listener, Arc::clone(&serving), access).run().await;
         if timeout(SHUTDOWN_MAX, drained(&app, &serving)).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
@@ -156,7 +163,7 @@ async fn drained(app: &App, serving: &Serving) {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut server = f.debug_struct("Server");
-        server.field("tacho", &self.tacho);
+        server.field("tacho", &self.tacho).field("access", &self.access);
         #[cfg(feature = "tls")]
         server.field("tls", &self.tls);
         server.finish_non_exhaustive()

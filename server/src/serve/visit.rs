@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::admission::Permit;
 use super::metrics::CutOff;
+use super::places::Permit;
 use crate::app::App;
 
 /// One connection, as its socket and its requests share it. It lasts as long as the socket, so its permit is held

@@ -8,12 +8,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use serde::Serialize;
 use tachograph_core::wire::frame::{Arrival, Filter, Follower, FrameError, Hello, Outcome, State};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
 use super::address::socket_url;
+use super::bearer::BearerArgs;
+use super::shown::Escaped;
 use super::trust::TrustArgs;
 use crate::hub;
 use source::Server;
@@ -49,6 +52,9 @@ pub(super) struct TailArgs {
 
     #[command(flatten)]
     trust: TrustArgs,
+
+    #[command(flatten)]
+    bearer: BearerArgs,
 }
 
 fn parse_window(text: &str) -> Result<u32, String> {
@@ -74,6 +80,8 @@ pub(super) enum TailError {
     Address(String),
     #[error("cannot connect to {url}: {cause}; is the server running?")]
     Connect { url: String, cause: String },
+    #[error("the server refused: {0}")]
+    Refused(&'static str),
 }
 
 /// Shows a stream until its end or `stop`.
@@ -92,7 +100,7 @@ pub(super) async fn run(args: TailArgs, stop: CancellationToken) -> Result<(), C
         }
     } else {
         let url = socket_url(&args.from, ENDPOINT).map_err(TailError::Address)?;
-        let server = Server { connector: args.trust.connector(&url)?, url };
+        let server = Server { connector: args.trust.connector(&url)?, token: args.bearer.token()?, url };
         source::follow(&server, args.window, &filter, &mut shown, stop).await?;
         shown.check()?;
     }
@@ -167,6 +175,7 @@ fn tell_outcome(hello: &Hello) {
 
 fn print_json(out: &mut impl Write, state: &State, origin: Option<&Hello>) -> io::Result<()> {
     let Some(origin) = origin else { return Ok(()) };
-    serde_json::to_writer(&mut *out, &state.to_plain(origin.epoch, &origin.server_version))?;
+    let plain = state.to_plain(origin.epoch, &origin.server_version);
+    plain.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Escaped))?;
     writeln!(out)
 }

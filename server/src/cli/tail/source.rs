@@ -11,7 +11,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 
+use super::super::bearer;
 use super::{Shown, TailError};
+use crate::access::Token;
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A server that says nothing for so long is gone.
@@ -62,6 +64,8 @@ fn take_records(held: &[u8], shown: &mut Shown) -> Result<usize, TailError> {
 pub(super) struct Server {
     pub(super) url: String,
     pub(super) connector: Connector,
+    /// Shown to it.
+    pub(super) token: Option<Token>,
 }
 
 /// Shows what a server sends, over as many connections as it takes, each going on where the one before
@@ -77,7 +81,7 @@ pub(super) async fn follow(
     while !stop.is_cancelled() && !shown.is_closed {
         let address = address(&server.url, window, filter, shown);
         let connected = tokio::select! {
-            connected = connect(&address, &server.connector) => connected,
+            connected = connect(&address, server) => connected,
             () = stop.cancelled() => return Ok(()),
         };
         match connected {
@@ -85,7 +89,8 @@ pub(super) async fn follow(
                 let messages = listen(socket, shown, &stop).await?;
                 failures = if messages > 0 { 0 } else { failures };
             }
-            Err(error) if is_first => return Err(error),
+            // A token that is refused does not become right by waiting.
+            Err(error) if is_first || matches!(error, TailError::Refused(_)) => return Err(error),
             Err(_) => {}
         }
         if stop.is_cancelled() || shown.is_closed {
@@ -105,12 +110,13 @@ pub(super) async fn follow(
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn connect(url: &str, connector: &Connector) -> Result<Socket, TailError> {
+async fn connect(url: &str, server: &Server) -> Result<Socket, TailError> {
     let error = |cause| TailError::Connect { url: url.to_owned(), cause };
-    let connecting = connect_async_tls_with_config(url, None, false, Some(connector.clone()));
+    let request = bearer::request(url, server.token.as_ref()).map_err(|cause| error(cause.to_string()))?;
+    let connecting = connect_async_tls_with_config(request, None, false, Some(server.connector.clone()));
     match timeout(CONNECT_MAX, connecting).await {
         Ok(Ok((socket, _))) => Ok(socket),
-        Ok(Err(cause)) => Err(error(cause.to_string())),
+        Ok(Err(cause)) => Err(bearer::refusal(&cause).map_or_else(|| error(cause.to_string()), TailError::Refused)),
         Err(_) => Err(error("no answer".into())),
     }
 }

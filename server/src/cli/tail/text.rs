@@ -6,6 +6,8 @@ use tachograph_core::snapshot::Value;
 use tachograph_core::wire::frame::{Filter, State};
 use tachograph_core::wire::{Event, EventKind, Metrics, SessionState};
 
+use super::super::shown;
+
 /// Frames as lines for a person.
 pub(super) struct Text {
     shows_metrics: bool,
@@ -76,14 +78,14 @@ impl Text {
             }
             let labels: Vec<String> = family.labels(series).map(|(name, value)| format!("{name}={value:?}")).collect();
             let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-            let name = format!("{}{labels}", family.name());
+            let name = format!("{}{labels}", shown::text(family.name()));
             let figure = figure(&series.value);
             let before = self.printed.insert(name.clone(), figure);
             if before == Some(figure) {
                 continue;
             }
             let unit = family.descriptor.unit_name();
-            let unit = if unit.is_empty() || family.kind == Kind::Histogram { "" } else { unit };
+            let unit = shown::text(if unit.is_empty() || family.kind == Kind::Histogram { "" } else { unit });
             let change = before.map(|before| format!("  {:+}", round(figure - before))).unwrap_or_default();
             writeln!(out, "  {name} {} {unit}{change}{}", round(figure), quantiles(&series.value))?;
         }
@@ -120,8 +122,9 @@ fn print_session(out: &mut impl Write, session: &SessionState) -> io::Result<()>
         writeln!(
             out,
             "  {name:?} {}  fill {fill:.0} %  backlog {backlog_seconds:.2} s  rtf {realtime_factor:.2}  \
-             inference {avg_infer_ms:.1} ms  drops {dropped_total}  {level}  {provider} {}",
+             inference {avg_infer_ms:.1} ms  drops {dropped_total}  {level}  {} {}",
             source.source,
+            shown::text(provider),
             format!("{:?}", source.provider_state).to_lowercase(),
         )?;
     }
@@ -137,9 +140,9 @@ fn print_event(out: &mut impl Write, event: &Event) -> io::Result<()> {
         EventKind::Status(status) => {
             let source = status.source.map(|source| format!("{source}: ")).unwrap_or_default();
             let drops = status.dropped_frames.map(|frames| format!(" ({frames} frames)")).unwrap_or_default();
-            format!("{source}{}{drops}", status.message)
+            format!("{source}{}{drops}", shown::text(&status.message))
         }
-        EventKind::Fault(fault) => format!("{}: {}", fault.code, fault.message),
+        EventKind::Fault(fault) => format!("{}: {}", fault.code, shown::text(&fault.message)),
         EventKind::CollectorRestarted => "the server's collector failed and was restarted".into(),
         _ => "something that this version does not know".into(),
     };
@@ -193,5 +196,22 @@ mod tests {
              started\n  frames{source=\"mic\"} 14 frames  +7\n"
         );
         assert!(told[2].starts_with("-- the server missed 2 ticks\n"), "{}", told[2]);
+    }
+
+    #[test]
+    fn nothing_that_a_recording_holds_moves_the_cursor_or_makes_a_line() {
+        use tachograph_core::wire::{ErrorCode, ErrorMessage, Status, StatusState};
+
+        const HOSTILE: &str = "gone\u{1b}[2J\u{9b}1A\r\n01:01:03.500Z  tick 9\u{202e}";
+        let mut out = Vec::new();
+        let fault = ErrorMessage { code: ErrorCode::Internal, message: HOSTILE.into(), fatal: false };
+        let status = Status::new(StatusState::Warning, HOSTILE);
+        for kind in [EventKind::Fault(fault), EventKind::Status(status)] {
+            let session_id = Some(HOSTILE.into());
+            print_event(&mut out, &Event { timestamp: 0.0, session: None, session_id, kind, receipt: None }).unwrap();
+        }
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{9b}', '\r', '\u{202e}']), "{text:?}");
     }
 }

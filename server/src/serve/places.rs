@@ -12,7 +12,7 @@ use crate::limits::Limits;
 
 /// The open connections of a Tachograph, whatever listener they came by. It has no entries but for open ones.
 #[derive(Debug, Default)]
-pub(crate) struct Admission(Mutex<Table>);
+pub(crate) struct Places(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -72,7 +72,7 @@ impl Permit {
     /// Counts a connection, if there may be one more. An exempt address counts in the limit of all only.
     pub(super) fn take(app: &App, address: IpAddr, is_exempt: bool) -> Result<Self, Refused> {
         let block = (!is_exempt).then(|| Block::of(address));
-        app.admission.0.lock().enter(block, &app.limits.now())?;
+        app.places.0.lock().enter(block, &app.limits.now())?;
         app.metrics.transport.open.add(1.0);
         Ok(Self { app: App::clone(app), block })
     }
@@ -80,7 +80,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.app.admission.0.lock().leave(self.block);
+        self.app.places.0.lock().leave(self.block);
         self.app.metrics.transport.open.add(-1.0);
     }
 }

@@ -1,0 +1,131 @@
+//! Tokens as the command is given them: in a file or the environment, never as an argument, which every user of the
+//! machine can read.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::access::{Token, TokenError};
+
+/// Tokens of one role that can be in force at once, the old and the new of each who has one.
+const TOKENS_MAX: usize = 64;
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Why there is no token. It never holds one.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TokenSourceError {
+    #[error("cannot read the tokens in {path}: {cause}")]
+    File { path: PathBuf, cause: std::io::Error },
+    #[error("{path}, line {line}: {cause}")]
+    Line { path: PathBuf, line: usize, cause: TokenError },
+    #[error("{path} holds no token; write one a line")]
+    Empty { path: PathBuf },
+    #[error("{path} holds more than {TOKENS_MAX} tokens")]
+    TooMany { path: PathBuf },
+    #[error("{name}: {cause}")]
+    Environment { name: &'static str, cause: TokenError },
+    #[error("{0}")]
+    Random(#[from] TokenError),
+}
+
+/// Those of a file and of an environment variable; none where neither is there.
+pub(super) fn tokens(file: Option<&Path>, variable: &'static str) -> Result<Vec<Token>, TokenSourceError> {
+    let mut tokens = file.map(of_file).transpose()?.unwrap_or_default();
+    // An empty variable is one that is not set.
+    if let Some(text) = std::env::var_os(variable).filter(|text| !text.is_empty()) {
+        let parsed = text.to_str().ok_or(TokenError::NotVisible).and_then(|text| text.trim().parse());
+        tokens.push(parsed.map_err(|cause| TokenSourceError::Environment { name: variable, cause })?);
+    }
+    Ok(tokens)
+}
+
+/// One a line; empty lines, and those that begin with #, are passed over.
+fn of_file(path: &Path) -> Result<Vec<Token>, TokenSourceError> {
+    let owned = || path.to_owned();
+    let text = read(path).map_err(|cause| TokenSourceError::File { path: owned(), cause })?;
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let parsed =
+        lines.map(|(line, text)| text.parse().map_err(|cause| TokenSourceError::Line { path: owned(), line, cause }));
+    let tokens = parsed.take(TOKENS_MAX + 1).collect::<Result<Vec<Token>, _>>()?;
+    match tokens.len() {
+        0 => Err(TokenSourceError::Empty { path: owned() }),
+        count if count > TOKENS_MAX => Err(TokenSourceError::TooMany { path: owned() }),
+        _ => Ok(tokens),
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let file = fs::File::open(path)?;
+    if is_readable_by_others(&file.metadata()?) {
+        let path = path.display().to_string();
+        tracing::warn!(?path, "every user of this machine can read these tokens; chmod 600 keeps them to yourself");
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(unix)]
+fn is_readable_by_others(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    metadata.permissions().mode() & 0o004 != 0
+}
+
+#[cfg(not(unix))]
+fn is_readable_by_others(_: &fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a file of this text gives.
+    fn read_of(text: &str) -> Result<Vec<String>, String> {
+        let path = std::env::temp_dir().join(format!("tachograph-tokens-{}", uuid::Uuid::new_v4()));
+        fs::write(&path, text).unwrap();
+        let read = tokens(Some(&path), "TACHOGRAPH_NO_SUCH_TOKEN");
+        fs::remove_file(&path).unwrap();
+        read.map(|tokens| tokens.iter().map(|token| token.expose().to_owned()).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_file_holds_a_token_a_line() {
+        let read = read_of("# since May\n0123456789abcdef\n\n  fedcba9876543210  \r\n").unwrap();
+        assert_eq!(read, ["0123456789abcdef", "fedcba9876543210"]);
+        assert!(tokens(None, "TACHOGRAPH_NO_SUCH_TOKEN").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line_and_without_its_text() {
+        for (text, said) in [
+            ("0123456789abcdef\nhunter2", "line 2: a token must have at least 16 characters"),
+            ("0123456789 abcdef", "line 1: a token must be visible ASCII"),
+            ("# nothing\n", "holds no token"),
+            (&*"0123456789abcdef\n".repeat(65), "more than 64 tokens"),
+        ] {
+            let error = read_of(text).unwrap_err();
+            assert!(error.contains(said) && !error.contains("hunter2") && !error.contains("0123"), "{error}");
+        }
+        let missing = tokens(Some(Path::new("/no/such/file")), "TACHOGRAPH_NO_SUCH_TOKEN").unwrap_err();
+        assert!(missing.to_string().contains("/no/such/file"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_can_read_is_noticed() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let path = std::env::temp_dir().join(format!("tachograph-tokens-{}", uuid::Uuid::new_v4()));
+        fs::write(&path, "0123456789abcdef").unwrap();
+        let noticed = [0o644, 0o640, 0o600].map(|mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            is_readable_by_others(&fs::metadata(&path).unwrap())
+        });
+        fs::remove_file(&path).unwrap();
+        assert_eq!(noticed, [true, false, false]);
+    }
+}
