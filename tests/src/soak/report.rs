@@ -212,12 +212,12 @@ impl Report {
             format!("{:.1} and {:.1} MB", first / MEGABYTE, last / MEGABYTE),
         ));
         let rests = [
-            ("tasks", row(&|at| at.tasks), rest.tasks <= fresh.tasks),
-            ("threads", row(&|at| at.threads), rest.threads <= fresh.threads),
-            ("descriptors", row(&|at| at.descriptors), rest.descriptors <= fresh.descriptors),
+            ("tasks are back at their start", row(&|at| at.tasks), rest.tasks <= fresh.tasks),
+            ("threads are back at their start", row(&|at| at.threads), rest.threads <= fresh.threads),
+            ("descriptors are back at their start", row(&|at| at.descriptors), rest.descriptors <= fresh.descriptors),
         ];
-        for (what, counts, is_back) in rests {
-            self.check("tasks, threads and descriptors are back at their start", is_back, format!("{what}: {counts}"));
+        for (law, counts, is_back) in rests {
+            self.check(law, is_back, format!("{counts}: fresh, after the warm-up, after the end"));
         }
         let growth = rest.resident_bytes.saturating_sub(warm.resident_bytes);
         self.check(
