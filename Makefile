@@ -70,7 +70,7 @@ instructions: ## instructions of the core's hot path, each with its limit; insta
 size: ## what the core adds to a wasm build
 	@scripts/core-size.sh
 
-fuzz: ## bytes of any kind for the core's readers, SECONDS (60) for each target
+fuzz: ## looks for exceptions to the core's laws, SECONDS (60) for each target; RECORD=1 writes docs/reliability.md
 	@scripts/fuzz.sh $(SECONDS)
 
 soak: build ## the program for MINUTES (60) among sessions that flood, stall and die, by SEED; writes docs/reliability.md

@@ -11,6 +11,11 @@ if ! command -v chromedriver >/dev/null || ! command -v chromium >/dev/null; the
   apt_install chromium chromium-driver
 fi
 
+if ! command -v systemd-analyze >/dev/null; then
+  say "systemd, whose systemd-analyze reads the unit in packaging/ (about 30 seconds)"
+  apt_install systemd
+fi
+
 version=$(tool_version ws)
 if ! has_npm ws "$version"; then
   say "ws $version, a WebSocket client for Node (a few seconds)"

@@ -2,24 +2,28 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use tachograph_core::registry::{RegisterError, Registry};
 use tachograph_core::wire::frame::Epoch;
 use tachograph_core::wire::{ErrorCode, ErrorMessage, EventKind, Receipt};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::error::ApiError;
 use crate::hub::{Hub, Kept};
 use crate::limits::LimitsInForce;
 #[cfg(feature = "live")]
 use crate::listener::Listener;
+use crate::memory::SessionsMemory;
 use crate::metrics::ServerMetrics;
 use crate::options::Options;
 use crate::pulse::Pulse;
-use crate::session::SessionTable;
+use crate::serve::Admission;
+use crate::session::{SessionTable, Shedding};
 
 /// One Tachograph, as its parts see it.
 pub(crate) type App = Arc<Shared>;
@@ -44,7 +48,18 @@ pub(crate) struct Shared {
     /// Cancelled when it is to end.
     pub(crate) shutdown: CancellationToken,
     pub(crate) sessions: SessionTable,
+    /// What they hold.
+    pub(crate) memory: Arc<SessionsMemory>,
+    /// Who ends some of them when that is too much.
+    pub(crate) shedding: Shedding,
+    /// Viewers that are there.
+    pub(crate) viewers: AtomicUsize,
+    /// Calls of providers that may block their thread.
+    #[cfg(feature = "live")]
+    pub(crate) provider_calls: Arc<Semaphore>,
     pub(crate) hub: Hub,
+    /// Who is connected, by address.
+    pub(crate) admission: Admission,
     /// What keeps all going while a provider blocks a thread.
     pub(crate) pulse: Pulse,
     /// Connections that a shutdown waits for.
@@ -56,19 +71,26 @@ pub(crate) struct Shared {
     pub(crate) scrapers: Arc<Semaphore>,
     /// Who may read the newest state at once.
     pub(crate) snapshot_readers: Arc<Semaphore>,
+    /// Who may read it or wait for that.
+    pub(crate) snapshots_asked: Arc<Semaphore>,
 }
 
 /// Each reads on a thread of its own.
 const HISTORY_READERS_MAX: usize = 4;
 const SNAPSHOT_READERS_MAX: usize = 2;
+const SNAPSHOTS_ASKED_MAX: usize = 64;
 #[cfg(feature = "prometheus")]
 const SCRAPERS_MAX: usize = 8;
+/// Each has a thread of its own for as long as it blocks it.
+#[cfg(feature = "live")]
+const PROVIDER_CALLS_MAX: usize = 64;
 
 impl Shared {
     pub(crate) fn new(registry: Registry, options: Options) -> Result<Self, RegisterError> {
         Ok(Self {
             metrics: ServerMetrics::register(&registry)?,
             hub: Hub::new(&registry, options.history),
+            memory: SessionsMemory::new(options.limits.sessions_bytes),
             limits: LimitsInForce::new(options.limits),
             options,
             #[cfg(feature = "live")]
@@ -78,12 +100,26 @@ impl Shared {
             epoch: Epoch::from_bytes(Uuid::new_v4().into_bytes()),
             shutdown: CancellationToken::new(),
             sessions: SessionTable::default(),
+            admission: Admission::default(),
             pulse: Pulse::default(),
+            shedding: Shedding::default(),
+            viewers: AtomicUsize::new(0),
+            #[cfg(feature = "live")]
+            provider_calls: Arc::new(Semaphore::new(PROVIDER_CALLS_MAX)),
             connections: TaskTracker::new(),
             history_readers: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
             #[cfg(feature = "prometheus")]
             scrapers: Arc::new(Semaphore::new(SCRAPERS_MAX)),
             snapshot_readers: Arc::new(Semaphore::new(SNAPSHOT_READERS_MAX)),
+            snapshots_asked: Arc::new(Semaphore::new(SNAPSHOTS_ASKED_MAX)),
+        })
+    }
+
+    /// A place among those that read a long answer; whoever finds none is told to come again.
+    pub(crate) fn place(&self, among: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(among).try_acquire_owned().map_err(|_| {
+            self.metrics.readers_refused.inc();
+            ApiError::Busy
         })
     }
 

@@ -1,7 +1,7 @@
 //! How what went wrong with a request is answered. Answers never carry internal text.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -17,12 +17,20 @@ pub(crate) enum ApiError {
     /// The body is not what the address takes.
     #[cfg(feature = "live")]
     InvalidBody(&'static str),
+    /// The body is longer than the address takes.
+    #[cfg(feature = "live")]
+    TooLarge,
+    /// The body did not come whole, or not in time.
+    #[cfg(feature = "live")]
+    NotWhole,
     /// The query is not what the address takes.
     InvalidQuery(&'static str),
     /// There are as many different subscriptions as there may be.
     TooManySubscriptions,
     /// As many read a long answer as may at once.
     Busy,
+    /// There are as many viewers as there may be.
+    TooManyViewers,
     /// There is no frame yet.
     NotYet,
     /// A fault of the server.
@@ -55,6 +63,12 @@ impl IntoResponse for ApiError {
             }
             #[cfg(feature = "live")]
             Self::InvalidBody(message) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", message),
+            #[cfg(feature = "live")]
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "send at most 4,096 bytes"),
+            #[cfg(feature = "live")]
+            Self::NotWhole => {
+                (StatusCode::REQUEST_TIMEOUT, "not_whole", "the body did not come whole and in time; send it at once")
+            }
             Self::InvalidQuery(message) => (StatusCode::BAD_REQUEST, "invalid_query", message),
             Self::TooManySubscriptions => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -64,6 +78,11 @@ impl IntoResponse for ApiError {
             Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many read this at once; try again in a moment")
             }
+            Self::TooManyViewers => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "at_capacity",
+                "as many watch the stream as may; try again later, or have the server allow more viewers",
+            ),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why"),
             Self::NotYet => (StatusCode::SERVICE_UNAVAILABLE, "not_yet", "the first tick is not over; try again"),
             #[cfg(feature = "live")]
@@ -71,6 +90,26 @@ impl IntoResponse for ApiError {
                 (StatusCode::NOT_FOUND, "not_simulated", "start the server with --provider simulated to rehearse")
             }
         };
-        (status, Json(Body { error: Reason { code, message } })).into_response()
+        let mut response = (status, Json(Body { error: Reason { code, message } })).into_response();
+        if let Some(seconds) = self.retry_after_seconds() {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self == Self::NotAWebSocket {
+            // What to upgrade to, and its only version there is.
+            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        response
+    }
+}
+
+impl ApiError {
+    /// After how long it is worth to ask again; None where the same is answered then.
+    const fn retry_after_seconds(self) -> Option<u64> {
+        match self {
+            Self::Busy | Self::NotYet => Some(1),
+            Self::TooManySubscriptions | Self::TooManyViewers => Some(5),
+            _ => None,
+        }
     }
 }

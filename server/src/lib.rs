@@ -38,6 +38,7 @@
 //! | `tracing` | [`bridge`]: how long the spans of `tracing` take |
 //! | `process` | CPU time, memory and descriptors of the process, at each tick |
 //! | `runtime` | what tokio says of its workers and tasks, at each tick |
+//! | `tls` | `Tls`: the server at https and wss, and `export` to a collector at https |
 //! | `live` | `listener`: audio by the live-listener protocol, and `provider`s that process it |
 //! | `cli` | the `tachograph` command |
 
@@ -59,8 +60,10 @@ mod hub;
 mod limits;
 #[cfg(feature = "live")]
 pub mod listener;
+mod memory;
 mod metrics;
 mod options;
+mod pace;
 #[cfg(feature = "live")]
 pub mod provider;
 mod pulse;
@@ -68,6 +71,8 @@ mod serve;
 pub mod session;
 mod supervise;
 mod tachograph;
+#[cfg(all(feature = "tls", any(feature = "cli", feature = "otlp")))]
+mod trust;
 mod watchdog;
 
 /// The guide's code is tested with all features. The guide is not part of the package.
@@ -79,6 +84,8 @@ pub use self::metrics::ServerMetrics;
 pub use http::router;
 pub use hub::HistoryLimits;
 pub use limits::Limits;
-pub use serve::serve;
+pub use serve::{Server, serve};
+#[cfg(feature = "tls")]
+pub use serve::{Tls, TlsError};
 pub use tachograph::{Builder, Tachograph};
 pub use tachograph_core::{exposition, instrument, label, labels, registry, snapshot, time, wire};

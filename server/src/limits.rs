@@ -19,7 +19,8 @@ use parking_lot::RwLock;
 pub struct Limits {
     /// Sessions; one more is refused.
     pub sessions: usize,
-    /// Bytes that all sessions' queues and messages may hold together; beyond it the newest sessions are ended.
+    /// Bytes that all sessions may hold together, in queues, chunks, messages and state; beyond it the newest sessions
+    /// are ended.
     pub sessions_bytes: usize,
     /// Viewers of the stream: pages, scripts and others; one more is refused.
     pub viewers: usize,
@@ -27,12 +28,19 @@ pub struct Limits {
     pub connections: usize,
     /// Of them those from one address; one more is closed at once.
     pub connections_per_address: usize,
-    /// Messages a second that are read of a live-listener's connection; what comes faster waits.
+    /// Filters of the stream that differ from each other; one more is refused.
+    pub subscriptions: usize,
+    /// Messages a second that are read of a live-listener's connection, or of a viewer's; what comes faster waits.
     pub messages_per_second: u32,
-    /// How long a client may take to send a request's header.
+    /// Bytes a second that are read of a live-listener's connection; what comes faster waits.
+    pub bytes_per_second: u32,
+    /// How long a client may take to send a request's header, and to begin with the next one.
     pub header_time: Duration,
     /// How long a client may take to agree on encryption.
     pub handshake_time: Duration,
+    /// How long a client may take nothing of what is sent to it, or so little that the system's buffer stays full:
+    /// less than about 100 KB. Viewers and live-listeners have 30 s to take a message; this is for all the rest.
+    pub stall_time: Duration,
 }
 
 impl Default for Limits {
@@ -43,9 +51,12 @@ impl Default for Limits {
             viewers: 1_000,
             connections: 4_096,
             connections_per_address: 512,
+            subscriptions: 64,
             messages_per_second: 500,
+            bytes_per_second: 4_000_000,
             header_time: Duration::from_secs(10),
             handshake_time: Duration::from_secs(10),
+            stall_time: Duration::from_secs(35),
         }
     }
 }

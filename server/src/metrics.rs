@@ -9,6 +9,7 @@ use tachograph_core::session::Work;
 use tachograph_core::wire::ErrorCode;
 
 use crate::clock::unix_millis;
+use crate::serve::TransportMetrics;
 
 /// The handles, bound once.
 ///
@@ -33,6 +34,12 @@ pub struct ServerMetrics {
     pub task_restarts: CounterFamily,
     /// Times that the tick stood still for more than 3 s.
     pub ticks_stuck: Counter,
+    /// Sessions ended because all of them held more memory than they may.
+    pub sessions_shed: Counter,
+    /// Bytes that all sessions hold: queues, chunks, messages, state.
+    pub sessions_bytes: Gauge,
+    /// Messages after which a client had to wait because they came too fast.
+    pub messages_paced: Counter,
     /// Session ticks skipped because the next one was due already.
     pub session_ticks_missed: Counter,
     /// Metrics messages replaced by newer ones before the client took them.
@@ -49,6 +56,8 @@ pub struct ServerMetrics {
     pub degrade_status_unavailable: Counter,
     /// Viewers connected: pages, scripts and others.
     pub viewers: Gauge,
+    /// Viewers refused because there were as many as there may be.
+    pub viewers_refused: Counter,
     /// Frames that a viewer did not get because it was slower than the tick.
     pub viewer_frames_skipped: Counter,
     /// Viewers cut off because they did not take a message for 30 s.
@@ -57,6 +66,8 @@ pub struct ServerMetrics {
     pub subscriptions: Gauge,
     /// Subscriptions refused because there were too many different ones.
     pub subscriptions_refused: Counter,
+    /// Readers of the snapshot, the history and the metrics that were refused because too many read at once.
+    pub readers_refused: Counter,
     /// Events that there was no room for.
     pub events_dropped: Counter,
     /// Receipts that there was no room for in the stream.
@@ -83,6 +94,8 @@ pub struct ServerMetrics {
     pub clock_steps: Counter,
     /// How late the newest server tick was.
     pub tick_lag_seconds: Gauge,
+    /// What connections, before they are anything else, have to do with.
+    pub(crate) transport: TransportMetrics,
     protocol_errors: CounterFamily,
 }
 
@@ -106,6 +119,11 @@ impl ServerMetrics {
             sessions_refused: counter("tachograph_sessions_refused", "Sessions refused because the server was full")?,
             task_restarts: registry.counter(&restarts)?,
             ticks_stuck: counter("tachograph_ticks_stuck", "Times that the tick stood still for more than 3 s")?,
+            sessions_shed: counter("tachograph_sessions_shed", "Sessions ended because they held too much memory")?,
+            sessions_bytes: gauge(
+                Descriptor::new("tachograph_sessions_bytes", "What all sessions hold in memory").unit("bytes"),
+            )?,
+            messages_paced: counter("tachograph_messages_paced", "Messages after which their sender had to wait")?,
             session_ticks_missed: counter("tachograph_session_ticks_missed", "Session ticks skipped as too late")?,
             metrics_conflated: counter("tachograph_metrics_conflated", "Metrics replaced before the client took them")?,
             clients_cut_off: counter("tachograph_clients_cut_off", "Clients cut off because they did not read")?,
@@ -117,6 +135,7 @@ impl ServerMetrics {
                 "Figures sent without a degrade level",
             )?,
             viewers: gauge(Descriptor::new("tachograph_viewers", "Viewers connected: pages, scripts and others"))?,
+            viewers_refused: counter("tachograph_viewers_refused", "Viewers refused because there were too many")?,
             viewer_frames_skipped: counter("tachograph_viewer_frames_skipped", "Frames that slow viewers did not get")?,
             viewers_cut_off: counter(
                 "tachograph_viewers_cut_off",
@@ -124,6 +143,7 @@ impl ServerMetrics {
             )?,
             subscriptions: gauge(Descriptor::new("tachograph_subscriptions", "Streams written filtered or as JSON"))?,
             subscriptions_refused: counter("tachograph_subscriptions_refused", "Subscriptions refused as too many")?,
+            readers_refused: counter("tachograph_readers_refused", "Readers refused because too many read at once")?,
             events_dropped: counter("tachograph_events_dropped", "Events that there was no room for")?,
             receipts_left_out: counter("tachograph_receipts_left_out", "Receipts that the stream had no room for")?,
             families_left_out: gauge(Descriptor::new(
@@ -151,6 +171,7 @@ impl ServerMetrics {
                     .unit("s")
                     .aggregation(Aggregation::Max),
             )?,
+            transport: TransportMetrics::register(registry)?,
             protocol_errors: registry.counter(&errors)?,
         })
     }

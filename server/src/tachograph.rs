@@ -95,9 +95,11 @@ impl Tachograph {
         self.0.limits.now()
     }
 
-    /// Other limits from now on. What is there already stays, also beyond them.
+    /// Other limits from now on. What is there already stays, also beyond them; but for the memory of sessions, of
+    /// which the newest are ended until the rest fits.
     pub fn set_limits(&self, limits: Limits) {
         self.0.limits.set(limits);
+        self.0.memory.set_bytes_max(limits.sessions_bytes);
     }
 
     /// Cancel it to end: viewers are told goodbye, and [`serve`](crate::serve) returns. Sessions of the

@@ -184,6 +184,9 @@ export const audioFrame = (source, audio) =>
 
 // ---- a client
 
+/** For a server that is to read as fast as a client of `deafen` sends. */
+export const UNPACED = ['--messages-per-second', '100000', '--bytes-per-second', '1000000000'];
+
 /**
  * Stops reading from a WebSocket and fills it: a ping is answered by as much as it brings, and what is
  * not read stays in buffers of at most some MB. From then on the server cannot write to it.

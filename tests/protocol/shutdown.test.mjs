@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 
 import { checkMessages } from './checks.mjs';
-import { Session, WebSocket, deafen, pcm, sleep, startServer } from './harness.mjs';
+import { Session, UNPACED, WebSocket, deafen, pcm, sleep, startServer } from './harness.mjs';
 
 const LIMIT_SECONDS = 10;
 
@@ -20,7 +20,7 @@ describe('shutdown', { concurrency: true, timeout: 60_000 }, () => {
     });
 
     test(`${signal} with live sessions, a hung provider and clients that do not read`, async (t) => {
-      const server = await startServer(t, '--provider', 'simulated', '--simulated-rtf', '0.05');
+      const server = await startServer(t, '--provider', 'simulated', '--simulated-rtf', '0.05', ...UNPACED);
       const hung = await hungSession(t, server);
       const healthy = await Session.start(t, server);
       healthy.feed('system');

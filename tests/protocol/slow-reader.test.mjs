@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { checkMessages, checkReceipt, checkTicks } from './checks.mjs';
-import { Session, sleep, startServer } from './harness.mjs';
+import { Session, UNPACED, sleep, startServer } from './harness.mjs';
 
 const DEAF_SECONDS = 8;
 
 test('a slow reader gets the newest metrics, and is told how many it missed', { timeout: 60_000 }, async (t) => {
-  const server = await startServer(t, '--provider', 'vad');
+  const server = await startServer(t, '--provider', 'vad', ...UNPACED);
   const [slow, quick] = await Promise.all([Session.start(t, server), Session.start(t, server)]);
   for (const session of [slow, quick]) {
     session.feed('system');

@@ -114,12 +114,23 @@ impl Server {
         Self::launch(Command::new(program()).args([command, "--listen", listen, "--log", "error"]).args(args))
     }
 
-    /// Starts what `command` says, a server that prints where it listens, and waits until it does.
+    /// Starts `tachograph serve --listen 127.0.0.1:0 ARGS` with no more than so many descriptors.
     ///
     /// # Errors
     /// It could not be started or does not say where it listens.
-    pub fn launch(command: &mut Command) -> Result<Self, Failure> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    pub fn start_with_descriptors(descriptors: u32, args: &[&str]) -> Result<Self, Failure> {
+        let limited = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        let mut program = Command::new("sh");
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--log", "error"];
+        Self::launch(program.args(["-c", &limited]).arg(self::program()).args(serve).args(args))
+    }
+
+    /// Starts a command that has all its arguments, and waits until it listens.
+    ///
+    /// # Errors
+    /// It could not be started or does not say where it listens.
+    pub fn launch(program: &mut Command) -> Result<Self, Failure> {
+        let mut child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();
         let mut server = Self { child, address: String::new() };
         let (sender, line) = mpsc::channel();
@@ -128,7 +139,8 @@ impl Server {
             let _nobody_waits = sender.send(first);
         });
         let line = line.recv_timeout(STARTED_WITHIN)?.ok_or("the server ended at once")??;
-        server.address = line.strip_prefix("listening on http://").ok_or("no address in its first line")?.to_owned();
+        let address = line.strip_prefix("listening on http://").or_else(|| line.strip_prefix("listening on https://"));
+        server.address = address.ok_or("no address in its first line")?.to_owned();
         Ok(server)
     }
 

@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn help_names_the_commands_and_every_command_explains_its_flags() -> Result<(), Failure> {
     let help = run(&["--help"], SOON)?;
     assert!(help.status.success());
-    for command in ["serve", "stream", "tail", "demo"] {
+    for command in ["serve", "stream", "tail", "demo", "check", "health"] {
         assert!(help.stdout.contains(command), "{}", help.stdout);
         let help = run(&[command, "--help"], SOON)?;
         assert!(help.status.success());
@@ -32,6 +32,7 @@ fn a_bad_value_is_one_clear_line_and_exit_code_2() -> Result<(), Failure> {
         (&["serve", "--simulated-rtf", "NaN"], "--simulated-rtf"),
         (&["serve", "--chunk-seconds", "9"], "--chunk-seconds"),
         (&["serve", "--max-sessions", "0"], "--max-sessions"),
+        (&["serve", "--queue-seconds", "-1"], "--queue-seconds"),
         (&["stream", "x.wav", "--speed", "0"], "--speed"),
         (&["stream", "x.wav", "--url", "ftp://x"], "--url"),
         (&["stream", "x.wav", "--source", "my mic"], "--source"),

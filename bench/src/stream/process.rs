@@ -9,6 +9,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Failure;
 
+/// More than any crowd has.
+const VIEWERS_MAX: u32 = 100_000;
+
 /// A path in the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -32,11 +35,19 @@ impl Server {
     pub fn start(series: usize) -> Result<Self, Failure> {
         let help = program().args(["serve", "--help"]).output();
         let help = help.map_err(|error| format!("the program is not there (make build): {error}"))?;
-        let rehearses = String::from_utf8_lossy(&help.stdout).contains("--rehearse-series");
+        let help = String::from_utf8_lossy(&help.stdout);
+        let rehearses = help.contains("--rehearse-series");
         let mut command = program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error"]);
+        if help.contains("--max-viewers") {
+            command.args(["--max-viewers", &VIEWERS_MAX.to_string()]);
+        }
         if rehearses {
             command.args(["--rehearse-series", &series.to_string()]);
+        }
+        if help.contains("--max-connections-per-address") {
+            // All viewers are on this machine.
+            command.args(["--max-connections", "100000", "--max-connections-per-address", "100000"]);
         }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();

@@ -4,6 +4,8 @@
 //! - A counter's samples end in `_total`, whether its name does or not.
 //! - A histogram has its descriptor's bounds as buckets. As text, one without bounds has the powers of two
 //!   between which it counted values, which its exponential buckets give exactly.
+//! - OpenMetrics wants sums that only go up: a histogram with values or bounds below zero has neither sum nor count
+//!   there, only its buckets, the last of which counts all.
 //! - As protobuf, every histogram is a native one too: with the exponential buckets that it has, at their scale.
 //!   A family with many series is several messages of its name.
 //! - A unit is named where the family's name ends with it, as OpenMetrics wants it.

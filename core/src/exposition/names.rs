@@ -34,10 +34,10 @@ pub(super) fn joined(base: &str, suffix: &str) -> String {
     [base, suffix].concat()
 }
 
-/// What OpenMetrics calls a family: a counter without the end that its samples have.
+/// What OpenMetrics calls a family: a counter without the end that its samples have, if that is not all of it.
 pub(super) fn base_of(kind: Kind, name: &str) -> &str {
     match kind {
-        Kind::Counter => name.strip_suffix(TOTAL).unwrap_or(name),
+        Kind::Counter => name.strip_suffix(TOTAL).filter(|base| !base.is_empty()).unwrap_or(name),
         _ => name,
     }
 }

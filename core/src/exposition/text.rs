@@ -34,6 +34,8 @@ pub(super) struct HistogramText {
     bounds: Vec<String>,
     /// A series' line of a bucket up to its bound.
     line: Vec<u8>,
+    /// Whether a sum may go down.
+    sums_fall: bool,
 }
 
 /// What stands before a sample's figure: its name and its labels.
@@ -95,6 +97,7 @@ impl FamilyText {
                 count: lead("_count", false),
                 bounds: descriptor.bucket_bounds().iter().map(|bound| bound_text(*bound)).collect(),
                 line: Vec::new(),
+                sums_fall: format == Text::Prometheus,
             }),
         }
     }
@@ -140,9 +143,17 @@ impl HistogramText {
         });
         let count = histogram.count();
         put_bucket(f64::INFINITY, "+Inf", count);
-        self.sum.put_line(labels, out, |out| put_float(histogram.sum(), out));
-        self.count.put_line(labels, out, |out| put_whole(count, out));
+        if self.sums_fall || only_rises(histogram) {
+            self.sum.put_line(labels, out, |out| put_float(histogram.sum(), out));
+            self.count.put_line(labels, out, |out| put_whole(count, out));
+        }
     }
+}
+
+/// Whether no value has lowered the sum, and none is foreseen that would.
+fn only_rises(histogram: &HistogramSnapshot) -> bool {
+    let lowest = histogram.bounds().first().copied().unwrap_or_default();
+    histogram.negative().is_empty() && lowest.min(histogram.sum()) >= 0.0
 }
 
 /// Behind a bucket's figure.

@@ -78,7 +78,7 @@ impl<I: Instrument> Family<I> {
     /// The series with these labels, in any order; it begins at zero when it is new.
     ///
     /// A series found costs no lock and no allocation. Beyond the registry's limit all new label sets
-    /// share the series whose labels read [`OVERFLOW`], as do those with a value longer than
+    /// share the series whose labels read [`OVERFLOW`], as do those with a value that reads so or is longer than
     /// [`LABEL_BYTES_MAX`]; each such call is counted.
     ///
     /// # Errors
@@ -236,8 +236,10 @@ impl Shared {
         if let Some(handle) = self.find_any(hash, values) {
             return handle;
         }
-        let is_too_long = (0..values.count()).any(|place| values.value(place).len() > LABEL_BYTES_MAX);
-        let made = if is_too_long { None } else { self.make_series(hash, values) };
+        // A series of its own that reads as the overflow series would be there twice.
+        let is_own = |value: &str| value.len() <= LABEL_BYTES_MAX && value != OVERFLOW;
+        let are_own = (0..values.count()).all(|place| is_own(values.value(place)));
+        let made = if are_own { self.make_series(hash, values) } else { None };
         made.unwrap_or_else(|| {
             self.has_overflowed.store(true, Ordering::Relaxed);
             self.owner.storage.overflow();

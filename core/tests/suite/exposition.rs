@@ -110,6 +110,34 @@ sizes_count 7
     assert_eq!(page(&registry, Format::Prometheus), expected);
 }
 
+/// Readers of OpenMetrics refuse the page for a sum that could fall; its rules have the count go with it.
+#[test]
+fn open_metrics_has_no_sum_that_can_fall() {
+    let registry = Registry::new();
+    let histogram = |name: &str, bounds: &[f64], values: &[f64]| {
+        let family = registry.histogram(&Descriptor::new(name, "").bounds(bounds)).unwrap();
+        values.iter().for_each(|value| family.with(&[]).unwrap().record(*value));
+    };
+    histogram("above", &[0.0, 1.0], &[0.5]);
+    histogram("below", &[], &[-2.0, 5.0]);
+    histogram("bounded", &[-1.0, 1.0], &[0.5]);
+    // So close to zero that it counts as such.
+    histogram("tiny", &[], &[-5e-324]);
+    let text = page(&registry, Format::OpenMetrics);
+    let with_sum: Vec<_> = text.lines().filter(|line| line.contains("_sum ") || line.contains("_count ")).collect();
+    assert_eq!(with_sum, ["above_sum 0.5", "above_count 1"]);
+    assert!(text.contains("\nbelow_bucket{le=\"+Inf\"} 2\n"), "{text}");
+    let prometheus = page(&registry, Format::Prometheus);
+    assert!(prometheus.contains("\nbelow_sum 3.0\nbelow_count 2\n"), "{prometheus}");
+}
+
+#[test]
+fn a_counter_called_total_keeps_its_name() {
+    let registry = Registry::new();
+    registry.counter(&Descriptor::new("_total", "")).unwrap().with(&[]).unwrap().inc();
+    assert_eq!(page(&registry, Format::OpenMetrics), "# TYPE _total counter\n_total_total 1\n# EOF\n");
+}
+
 #[test]
 fn names_that_would_be_others_are_left_out_and_counted() {
     let registry = Registry::new();
@@ -133,6 +161,17 @@ fn what_a_family_had_no_room_for_is_there_too_and_an_empty_family_is_not() {
     ["a", "b", "c"].iter().for_each(|by| family.with(&[("by", by)]).unwrap().inc());
     let expected = "# TYPE seen_total counter\nseen_total{by=\"a\"} 1\nseen_total{by=\"__overflow__\"} 2\n";
     assert_eq!(page(&registry, Format::Prometheus), expected);
+}
+
+/// A client can call a source so: the series would be there twice.
+#[test]
+fn what_reads_as_the_overflow_series_is_in_it() {
+    let registry = Registry::with_series_limit(2);
+    let family = registry.counter(&Descriptor::new("seen", "").label("by")).unwrap();
+    ["__overflow__", "a", "b", "c"].iter().for_each(|by| family.with(&[("by", by)]).unwrap().inc());
+    let expected = "# TYPE seen_total counter\nseen_total{by=\"a\"} 1\nseen_total{by=\"b\"} 1\nseen_total{by=\"__overflow__\"} 2\n";
+    assert_eq!(page(&registry, Format::Prometheus), expected);
+    assert_eq!(registry.snapshot().overflowed_series, 2);
 }
 
 #[test]

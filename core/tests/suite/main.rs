@@ -11,7 +11,13 @@ mod drops;
 mod error_codes;
 mod exemplars;
 mod exposition;
+#[cfg(not(target_arch = "wasm32"))]
+mod exposition_messages;
+#[cfg(not(target_arch = "wasm32"))]
+mod exposition_pages;
 mod exposition_protobuf;
+#[cfg(not(target_arch = "wasm32"))]
+mod exposition_text;
 mod frame;
 #[cfg(not(target_arch = "wasm32"))]
 mod frame_bytes;
@@ -26,11 +32,15 @@ mod frame_specified;
 mod frame_support;
 #[cfg(not(target_arch = "wasm32"))]
 mod frame_ticks;
+#[cfg(not(target_arch = "wasm32"))]
+mod fuzzed;
 mod instruments;
 mod labels;
 mod ladder;
 #[cfg(not(target_arch = "wasm32"))]
 mod laws;
+#[cfg(not(target_arch = "wasm32"))]
+mod listener_steps;
 mod provider_state;
 mod queue;
 mod receipt;

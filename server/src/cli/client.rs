@@ -10,20 +10,21 @@ use tachograph_core::wire::{
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// The server drains for at most 8 s.
-const RECEIPT_MAX: Duration = Duration::from_secs(15);
+/// The server drains for at most 8 s, once it has read what was sent before, which it does at a pace.
+const RECEIPT_MAX: Duration = Duration::from_secs(30);
 const FRAME: Duration = Duration::from_millis(100);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// One session to play.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Playback {
     pub(super) url: String,
+    pub(super) connector: Connector,
     pub(super) session_id: String,
     pub(super) sources: Vec<SourceName>,
     pub(super) pcm: Bytes,
@@ -75,7 +76,8 @@ impl Playback {
 
     async fn connect(&self) -> Result<Socket, ClientError> {
         let error = |cause| ClientError::Connect { url: self.url.clone(), cause };
-        match timeout(CONNECT_MAX, connect_async(&self.url)).await {
+        let connecting = connect_async_tls_with_config(&self.url, None, false, Some(self.connector.clone()));
+        match timeout(CONNECT_MAX, connecting).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(cause)) => Err(error(cause.to_string())),
             Err(_) => Err(error("no answer".into())),

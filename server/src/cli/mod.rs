@@ -2,22 +2,33 @@
 
 mod address;
 mod audio_file;
+mod changing;
+mod check;
 mod client;
+mod config;
 mod demo;
+mod health;
+mod limits;
 mod lines;
 mod log;
 mod otlp;
 mod rehearsal;
 mod run_server;
+mod service;
 mod stream;
 mod tail;
+mod transport;
+mod trust;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
+use config::{Loaded, Refused, Start};
 /// A log that is not read must not keep the process.
 const LOG_FLUSH_MAX: std::time::Duration = std::time::Duration::from_millis(200);
 
@@ -41,6 +52,20 @@ enum Command {
     Tail(tail::TailArgs),
     /// Run the server with two looping sessions of recorded speech, to look around.
     Demo(run_server::ServeArgs),
+    /// Say all that is wrong in a configuration file, as `serve --config` would find it here.
+    Check(check::CheckArgs),
+    /// Ask a server whether it is alive: for a container's health check.
+    Health(health::HealthArgs),
+}
+
+impl Cli {
+    /// What the server is run by, if it is.
+    fn server(&self) -> Option<&run_server::ServeArgs> {
+        match &self.command {
+            Command::Serve(args) | Command::Demo(args) => Some(args),
+            _ => None,
+        }
+    }
 }
 
 /// What ends a command before its time, in one line for a person.
@@ -53,6 +78,10 @@ enum CliError {
     #[error("{0}")]
     Register(#[from] tachograph_core::registry::RegisterError),
     #[error("{0}")]
+    Tls(#[from] crate::TlsError),
+    #[error("{0}")]
+    Trust(#[from] crate::trust::TrustError),
+    #[error("{0}")]
     Otlp(#[from] crate::export::OtlpError),
     #[error("{0}")]
     Audio(#[from] audio_file::AudioError),
@@ -60,6 +89,10 @@ enum CliError {
     Client(#[from] client::ClientError),
     #[error("{0}")]
     Tail(#[from] tail::TailError),
+    #[error("{0}")]
+    Health(#[from] health::HealthError),
+    #[error("nothing can be logged: {0}")]
+    Log(std::io::Error),
     #[error("{failed} of {all} sessions failed")]
     Sessions { failed: usize, all: usize },
 }
@@ -71,51 +104,86 @@ fn print_line(line: impl std::fmt::Display) {
 
 /// Runs the command line of this process. A value that is wrong ends with 2, a command that fails with 1.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return explain(&error),
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let Loaded { cli, warnings, values, .. } = match config::load(&arguments) {
+        Ok(loaded) => loaded,
+        Err(refused) => return explain(&refused),
     };
-    cli.log.init();
-    let ended = run(cli.command);
+    let log = match cli.log.init() {
+        Ok(log) => log,
+        Err(error) => return fail(&CliError::Log(error)),
+    };
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if let Command::Check(args) = &cli.command {
+        return args.run();
+    }
+    let ended = run(cli.command, Start { arguments, values, log });
     lines::flush(LOG_FLUSH_MAX);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Whoever closed it, or has no room for it, does not want it.
-            let _unwritten = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 
-/// Help goes out as it is; an error in one line.
-fn explain(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        error.exit();
+fn fail(error: &CliError) -> ExitCode {
+    // Whoever closed it, or has no room for it, does not want it.
+    let _unwritten = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::FAILURE
+}
+
+/// How many errors there are in the text of a configuration file, taken by itself.
+pub fn check_config_text(text: &str) -> usize {
+    config::check_text(text).len()
+}
+
+/// Help goes out as it is; each error in a line.
+fn explain(refused: &Refused) -> ExitCode {
+    match refused {
+        Refused::CommandLine(error) => {
+            let is_help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+            if !error.use_stderr() || is_help {
+                error.exit();
+            }
+            eprintln!("{}", one_line(error));
+        }
+        Refused::Settings(told) => told.iter().for_each(|line| eprintln!("{line}")),
     }
-    let text = error.to_string();
-    let lines =
-        text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-    eprintln!("{line} (see --help)");
     ExitCode::from(2)
 }
 
-fn run(command: Command) -> Result<(), CliError> {
+/// An error of the command line, without a value that may be a secret.
+fn one_line(error: &clap::Error) -> String {
+    let mut text = error.to_string();
+    if let (Some(ContextValue::String(flag)), Some(ContextValue::String(value))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+        && config::names_secret(flag)
+    {
+        text = text.replace(&format!("'{value}'"), "(not shown)");
+    }
+    let lines =
+        text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    format!("{line} (see --help)")
+}
+
+fn run(command: Command, start: Start) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stop = run_server::stop_on_signal();
-    let result = runtime.block_on(dispatch(command, stop));
+    let result = runtime.block_on(dispatch(command, start, stop));
     // A provider that blocks its thread must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     result
 }
 
-async fn dispatch(command: Command, stop: CancellationToken) -> Result<(), CliError> {
+async fn dispatch(command: Command, start: Start, stop: CancellationToken) -> Result<(), CliError> {
     match command {
-        Command::Serve(args) => run_server::serve(args, stop, |_| {}).await,
+        Command::Serve(args) => run_server::serve(args, start, stop, |_, _| {}).await,
         Command::Stream(args) => stream::run(args, stop).await,
         Command::Tail(args) => tail::run(args, stop).await,
-        Command::Demo(args) => demo::run(args, stop).await,
+        Command::Demo(args) => demo::run(args, start, stop).await,
+        Command::Health(args) => Ok(health::run(&args).await?),
+        // It takes no server, and has its own exit code.
+        Command::Check(_) => Ok(()),
     }
 }
 

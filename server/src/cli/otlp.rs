@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -5,6 +6,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::config::Complaint;
 use crate::Tachograph;
 use crate::export::{Endpoint, Otlp, OtlpError, Temporality, checked_header, checked_resource};
 
@@ -14,9 +16,15 @@ const SERVED_WITHIN: Duration = Duration::from_secs(6);
 
 #[derive(Debug, Args)]
 pub(super) struct OtlpArgs {
-    /// Push all metrics to the OpenTelemetry collector at this address, such as http://127.0.0.1:4318.
+    /// Push all metrics to the OpenTelemetry collector at this address, such as http://127.0.0.1:4318 or
+    /// https://collector:4318.
     #[arg(long, env = "TACHOGRAPH_OTLP_ENDPOINT", value_name = "URL", value_parser = parse_endpoint)]
     otlp_endpoint: Option<String>,
+
+    /// Trust a collector at https whose certificate is in this file, or vouched for by one in it, as PEM. [default:
+    /// the system's authorities]
+    #[arg(long, env = "TACHOGRAPH_OTLP_CA", value_name = "FILE")]
+    otlp_ca: Option<PathBuf>,
 
     /// Whether a pushed count says all until now, or what came since the last push.
     #[arg(long, env = "TACHOGRAPH_OTLP_TEMPORALITY", default_value = "cumulative", value_name = "TEMPORALITY")]
@@ -96,6 +104,22 @@ impl OtlpArgs {
         Ok(Pushing { stop, task })
     }
 
+    /// What does not go together.
+    pub(super) fn complaints(&self) -> Vec<Complaint> {
+        if let Some(otlp) = self.exporter() {
+            let setting = |error: &OtlpError| match error {
+                OtlpError::TooManyHeaders => "otlp-header",
+                OtlpError::TooManyResources => "otlp-resource",
+                _ => "otlp-endpoint",
+            };
+            let complaint = otlp.checked().err().map(|error| Complaint::new(setting(&error), error.to_string()));
+            return complaint.into_iter().collect();
+        }
+        let pairs = [("otlp-header", &self.otlp_header), ("otlp-resource", &self.otlp_resource)];
+        let useless = pairs.into_iter().filter(|(_, pairs)| !pairs.is_empty());
+        useless.map(|(setting, _)| Complaint::new(setting, "has no use without otlp-endpoint; set that too")).collect()
+    }
+
     fn exporter(&self) -> Option<Otlp> {
         let otlp = Otlp::new(self.otlp_endpoint.as_ref()?)
             .interval(Duration::from_secs(self.otlp_interval_seconds))
@@ -103,6 +127,10 @@ impl OtlpArgs {
                 TemporalityKind::Cumulative => Temporality::Cumulative,
                 TemporalityKind::Delta => Temporality::Delta,
             });
+        let otlp = match &self.otlp_ca {
+            Some(file) => otlp.authority(file),
+            None => otlp,
+        };
         let otlp = self.otlp_resource.iter().fold(otlp, |otlp, Pair(key, value)| otlp.resource(key, value));
         Some(self.otlp_header.iter().fold(otlp, |otlp, Pair(name, value)| otlp.header(name, value)))
     }
@@ -157,7 +185,6 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         for (args, said) in [
-            (["--otlp-endpoint", "https://collector"], "a collector on this machine"),
             (["--otlp-endpoint", "collector:4318"], "must begin with http://"),
             (["--otlp-resource", "asr"], "= between them"),
             (["--otlp-header", "content-type=x"], "set by the exporter"),

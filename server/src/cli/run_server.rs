@@ -6,10 +6,11 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, LOG_FLUSH_MAX, lines, print_line, rehearsal};
+use super::config::{Complaint, ConfigArgs, Reload, Start, watch};
+use super::{CliError, LOG_FLUSH_MAX, changing, lines, print_line, rehearsal, service};
 use crate::listener::Listener;
 use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
-use crate::{HistoryLimits, Limits, Tachograph, serve as serve_tachograph};
+use crate::{Limits, Tachograph, Tls};
 
 /// After a signal the process ends within 10 s, even if nothing else in it gets to run.
 const WATCHDOG: Duration = Duration::from_millis(9_800);
@@ -46,26 +47,6 @@ pub(super) struct ServeArgs {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     chunk_timeout_seconds: u64,
 
-    /// Sessions at once; one more is refused.
-    #[arg(long, env = "TACHOGRAPH_MAX_SESSIONS", default_value = "1000", value_name = "N",
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    max_sessions: u32,
-
-    /// Sources a session may have.
-    #[arg(long, env = "TACHOGRAPH_MAX_SOURCES", default_value = "2", value_name = "N",
-          value_parser = clap::value_parser!(u32).range(1..=16))]
-    max_sources: u32,
-
-    /// How long the past is kept for viewers, in minutes: 1 to 1440.
-    #[arg(long, env = "TACHOGRAPH_HISTORY_MINUTES", default_value = "60", value_name = "MINUTES",
-          value_parser = clap::value_parser!(u32).range(1..=1440))]
-    history_minutes: u32,
-
-    /// The most memory that it takes, in MB: 1 to 16384. What is older goes first.
-    #[arg(long, env = "TACHOGRAPH_HISTORY_MEGABYTES", default_value = "64", value_name = "MB",
-          value_parser = clap::value_parser!(u32).range(1..=16_384))]
-    history_megabytes: u32,
-
     /// Fill the registry with so many more series that change each second, to see how all bears them.
     #[arg(long, env = "TACHOGRAPH_REHEARSE_SERIES", default_value = "0", value_name = "N",
           value_parser = clap::value_parser!(u32).range(0..=200_000))]
@@ -76,7 +57,16 @@ pub(super) struct ServeArgs {
     no_ladder: bool,
 
     #[command(flatten)]
+    pub(super) transport: super::transport::TransportArgs,
+
+    #[command(flatten)]
     otlp: super::otlp::OtlpArgs,
+
+    #[command(flatten)]
+    pub(super) limits: super::limits::LimitArgs,
+
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -120,47 +110,59 @@ impl ServeArgs {
         });
         let mut listener = self.listener(providers);
         listener.simulated = (self.provider == ProviderKind::Simulated).then_some(simulated);
-        let history = HistoryLimits {
-            span: Duration::from_secs(u64::from(self.history_minutes) * 60),
-            bytes: self.history_megabytes as usize * 1_000_000,
-        };
-        let limits = Limits { sessions: self.max_sessions as usize, ..Limits::default() };
-        let builder = Tachograph::builder().limits(limits).history(history);
-        Ok(builder.listener(listener).build()?)
+        self.limits.bound(&mut listener);
+        let builder = Tachograph::builder().limits(self.limits()).history(self.limits.history());
+        Ok(builder.registry(self.limits.registry()).listener(listener).build()?)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.transport.limits(self.limits.limits(Limits::default()))
+    }
+
+    /// What does not go together, found without any effect: each part that has such rules adds its own.
+    pub(super) fn complaints(&self) -> Vec<Complaint> {
+        self.otlp.complaints()
     }
 
     fn listener(&self, providers: Providers) -> Listener {
         let mut listener = Listener::new(providers);
         listener.chunk_timeout = Duration::from_secs(self.chunk_timeout_seconds);
         listener.audio.chunk = Duration::from_secs_f64(self.chunk_seconds);
-        listener.audio.sources_max = self.max_sources as usize;
         listener.audio.ladder = !self.no_ladder;
         listener
     }
 }
 
-/// Serves until `stop`; `ready` is told the address once connections are accepted.
+/// Serves until `stop`; `ready` is told the address, and what encrypts, once connections are accepted.
 pub(super) async fn serve(
     args: ServeArgs,
+    start: Start,
     stop: CancellationToken,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(SocketAddr, Option<Tls>),
 ) -> Result<(), CliError> {
     let tacho = args.tachograph()?;
+    let tls = args.transport.tls()?;
+    let server = args.transport.server(&tacho, tls.as_ref());
+    let live = changing::parts(&tacho, tls.as_ref(), &start);
+    watch(Reload::new(start, live, tacho.registry())?, stop.clone());
     lines::count_lost(tacho.registry())?;
     let listen_error = |cause| CliError::Listen { address: args.listen.to_string(), cause };
     let listener = TcpListener::bind(args.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    print_line(format_args!("listening on http://{address}"));
-    ready(address);
+    print_line(format_args!("listening on {}://{address}", args.transport.scheme()));
+    ready(address, tls);
     rehearsal::begin(&tacho, args.rehearse_series)?;
     let pushing = args.otlp.start(&tacho)?;
     let shutdown = tacho.shutdown().clone();
+    service::watch(&tacho);
+    service::ready();
     tokio::spawn(async move {
         stop.cancelled().await;
         tracing::info!("shutting down");
+        service::stopping();
         shutdown.cancel();
     });
-    let served = serve_tachograph(listener, tacho).await;
+    let served = server.serve(listener).await;
     pushing.end().await;
     Ok(served?)
 }

@@ -13,6 +13,7 @@ use super::address::socket_url;
 use super::audio_file;
 use super::client::{Playback, Watcher};
 use super::run_server::parse_within;
+use super::trust::TrustArgs;
 use super::{CliError, print_line};
 
 /// More sessions than this share one line of progress.
@@ -45,6 +46,9 @@ pub(super) struct StreamArgs {
     /// Begin again at the end of the file, until Ctrl-C.
     #[arg(long = "loop", env = "TACHOGRAPH_LOOP", value_parser = FalseyValueParser::new())]
     repeat: bool,
+
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 fn parse_speed(text: &str) -> Result<f64, String> {
@@ -89,9 +93,11 @@ pub(super) async fn run(args: StreamArgs, stop: CancellationToken) -> Result<(),
 impl StreamArgs {
     fn playbacks(&self) -> Result<Vec<Playback>, CliError> {
         let audio = self.files.iter().map(|path| audio_file::load(path)).collect::<Result<Vec<_>, _>>()?;
+        let connector = self.trust.connector(&self.url)?;
         let sessions = self.sessions.map_or(audio.len(), usize::from);
         let playback = |number: usize| Playback {
             url: self.url.clone(),
+            connector: connector.clone(),
             session_id: session_id(&self.files[number % audio.len()]),
             sources: self.source.clone(),
             pcm: audio[number % audio.len()].clone(),
@@ -208,7 +214,8 @@ mod tests {
         for given in ["http://localhost:7117", "localhost:7117/", "ws://localhost:7117/ws/live-listener"] {
             assert_eq!(parse_url(given), endpoint, "{given}");
         }
-        assert!(parse_url("https://example.org").is_err());
+        assert_eq!(parse_url("https://example.org"), Ok("wss://example.org/ws/live-listener".to_owned()));
+        assert!(parse_url("ftp://example.org").is_err());
         assert!(parse_url("http://").is_err());
     }
 }

@@ -23,10 +23,11 @@ pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, &'static str)
 
 /// The newest frame in the stream's plain form.
 pub(super) async fn snapshot(State(app): State<App>) -> Result<Response, ApiError> {
-    // They wait for each other: each reads some frames and writes all of the newest one.
+    // They wait for each other, so many at most: each reads some frames and writes all of the newest one.
+    let asked = app.place(&app.snapshots_asked)?;
     let permit = app.snapshot_readers.clone().acquire_owned().await.map_err(|_| ApiError::Busy)?;
     let newest = spawn_blocking(move || {
-        let _permit = permit;
+        let _places = (permit, asked);
         hub::newest_plain(&app)
     });
     let json = newest.await.map_err(|_| ApiError::Internal)??;

@@ -16,7 +16,7 @@ use crate::error::ApiError;
 
 /// Everything that is registered, as it is when it is written.
 pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let permit = app.scrapers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let permit = app.place(&app.scrapers)?;
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let format = format_for(accepted);
     let gzip = accepts(&headers, GZIP).then(Gzip::new);

@@ -89,7 +89,7 @@ pub(super) async fn history(
 ) -> Result<Response, ApiError> {
     let query = Query::parse(&query.unwrap_or_default(), &headers)?;
     let begin = Begin::find(&app, &query).ok_or(ApiError::NotYet)?;
-    let permit = app.history_readers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let permit = app.place(&app.history_readers)?;
     let content_type = if query.is_csv { "text/csv; charset=utf-8" } else { "application/json" };
     let (pieces, body) = pieces();
     spawn_blocking(move || {

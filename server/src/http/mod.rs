@@ -14,25 +14,36 @@ mod pieces;
 mod recording;
 #[cfg(feature = "live")]
 mod simulated;
+mod socket;
 mod stream;
 
 use axum::Router;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{RawQuery, Request, State, WebSocketUpgrade};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::HeaderMap;
 use axum::middleware::map_request_with_state;
 use axum::response::Response;
 use axum::routing::{any, get};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::hub::{Form, Subscription};
+use crate::hub::{Form, Subscription, Viewer};
 #[cfg(feature = "live")]
 use crate::listener;
+use crate::serve::confine;
 use crate::{Tachograph, hub};
+pub(crate) use socket::SocketFault;
+use socket::{Upgrade, checked};
 
-/// A WebSocket message above this ends its connection before it is read whole.
+/// A WebSocket message above this ends its connection before it is read whole. One that is shorter and too long all the
+/// same is read, so that its client gets the answer and not a reset.
 #[cfg(feature = "live")]
 const SOCKET_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What a client's connection reads at once: some frames of audio. It is there for each, whether anything comes.
+#[cfg(feature = "live")]
+const CLIENT_READ_BYTES: usize = 16 * 1024;
+/// What waits to be written of a connection, such as answers to pings of a client that does not read them.
+#[cfg(feature = "live")]
+const SOCKET_UNWRITTEN_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Viewers have nothing to say.
 const VIEWER_MESSAGE_BYTES_MAX: usize = 1024;
 /// What a viewer's connection reads at once: pings and a close.
@@ -69,9 +80,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(tacho: &Tachograph) -> Router<S>
     #[cfg(feature = "prometheus")]
     let router = router.route("/metrics", get(exposition::metrics));
     #[cfg(feature = "live")]
-    let router = router
-        .route("/ws/live-listener", any(live_listener))
-        .route("/api/v1/simulated", get(simulated::simulated).put(simulated::set_simulated));
+    let router = router.route("/ws/live-listener", any(live_listener)).route("/api/v1/simulated", simulated::route());
     #[cfg(feature = "ui")]
     let router = router.merge(page::routes());
     router
@@ -91,29 +100,44 @@ async fn tick_within(State(app): State<App>, request: Request) -> Request {
     request
 }
 
-type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
-
 #[cfg(feature = "live")]
-async fn live_listener(State(app): State<App>, upgrade: Upgrade) -> Result<Response, ApiError> {
+async fn live_listener(State(app): State<App>, headers: HeaderMap, upgrade: Upgrade) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
     let listener = app.listener.clone().ok_or(ApiError::NotFound)?;
-    let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
-    Ok(upgrade
+    Ok(checked(upgrade, &headers)?
         .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
         .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| connections.track_future(listener::handle(app, listener, socket))))
+        .read_buffer_size(CLIENT_READ_BYTES)
+        .max_write_buffer_size(SOCKET_UNWRITTEN_BYTES_MAX)
+        .on_upgrade(move |socket| {
+            connections.track_future(async move {
+                confine(&App::clone(&app), listener::handle(app, listener, socket)).await;
+            })
+        }))
 }
 
-async fn viewer(State(app): State<App>, RawQuery(query): RawQuery, upgrade: Upgrade) -> Result<Response, ApiError> {
+async fn viewer(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Result<Response, ApiError> {
     let connections = app.connections.clone();
-    let upgrade = upgrade.map_err(|_| ApiError::NotAWebSocket)?;
+    let upgrade = checked(upgrade, &headers)?;
     // Boxed, here and below: what an upgrade passes on, its task keeps room for, several times over.
-    let cursor = Box::new(hub::open(&app, &Subscription::parse(&query.unwrap_or_default())?, Form::Binary)?);
+    let subscription = Subscription::parse(&query.unwrap_or_default())?;
+    let viewer = Viewer::enter(&app)?;
+    let cursor = Box::new(hub::open(&app, &subscription, Form::Binary)?);
     Ok(upgrade
         .max_message_size(VIEWER_MESSAGE_BYTES_MAX)
         .max_frame_size(VIEWER_MESSAGE_BYTES_MAX)
         .read_buffer_size(VIEWER_READ_BYTES)
         // Each message goes out at once, and none is held back.
         .write_buffer_size(0)
-        .on_upgrade(move |socket| connections.track_future(Box::pin(hub::view(app, cursor, Box::new(socket))))))
+        .on_upgrade(move |socket| {
+            let viewed = Box::pin(hub::view(viewer, cursor, Box::new(socket)));
+            connections.track_future(async move {
+                confine(&app, viewed).await;
+            })
+        }))
 }

@@ -1,11 +1,13 @@
 //! Long answers: piece by piece, no faster than they are read.
 
 use std::io;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::hub::WRITE_MAX;
@@ -13,11 +15,16 @@ use crate::hub::WRITE_MAX;
 /// Bytes that are sent at once, and pieces of them that wait to be sent.
 pub(super) const PIECE_BYTES: usize = 64 * 1024;
 const PIECES_WAITING: usize = 2;
+/// Whoever reads an answer a little at a time keeps its place for so long at most.
+const ANSWER_MAX: Duration = Duration::from_secs(600);
 
 /// Where the pieces of an answer go. An answer whose pieces were not [ended](Self::end) is cut off, so that
 /// nobody takes it for all there is.
 #[derive(Debug)]
-pub(super) struct Pieces(mpsc::Sender<Piece>);
+pub(super) struct Pieces {
+    sender: mpsc::Sender<Piece>,
+    until: Instant,
+}
 
 #[derive(Debug)]
 enum Piece {
@@ -28,7 +35,8 @@ enum Piece {
 /// An answer's pieces, and the body that they become.
 pub(super) fn pieces() -> (Pieces, Body) {
     let (sender, waiting) = mpsc::channel(PIECES_WAITING);
-    (Pieces(sender), Body::from_stream(stream::unfold(Some(waiting), next)))
+    let pieces = Pieces { sender, until: Instant::now() + ANSWER_MAX };
+    (pieces, Body::from_stream(stream::unfold(Some(waiting), next)))
 }
 
 /// An answer that is written while it is read, for as long as the server runs; its place is free then, even
@@ -77,7 +85,8 @@ impl Pieces {
     }
 
     async fn put(&self, piece: Piece) -> io::Result<()> {
-        let sent = self.0.send_timeout(piece, WRITE_MAX).await;
+        let left = self.until.saturating_duration_since(Instant::now());
+        let sent = self.sender.send_timeout(piece, WRITE_MAX.min(left)).await;
         sent.map_err(|_| io::Error::other("it is not read any more"))
     }
 }
@@ -85,6 +94,7 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
+    use futures_util::StreamExt;
 
     use super::*;
 
@@ -98,6 +108,25 @@ mod tests {
         broken.send("a".into()).await.unwrap();
         drop(broken);
         assert!(to_bytes(body, 10).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_a_little_at_a_time_is_cut_off_in_the_end() {
+        let (slow, body) = pieces();
+        let mut body = body.into_data_stream();
+        let reading = tokio::spawn(async move {
+            let mut read = 0;
+            while let Some(Ok(_)) = body.next().await {
+                read += 1;
+                tokio::time::sleep(WRITE_MAX - Duration::from_secs(1)).await;
+            }
+            read
+        });
+        let begun = Instant::now();
+        while slow.send("a".into()).await.is_ok() {}
+        assert_eq!(begun.elapsed(), ANSWER_MAX);
+        drop(slow);
+        assert!(reading.await.unwrap() > 10);
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,7 +19,7 @@ use crate::hub::{WINDOW_ALL, parse_window};
 pub(super) async fn recording(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let window = parse(&query.unwrap_or_default())?;
     let begin = Begin::find(&app, window).ok_or(ApiError::NotYet)?;
-    let permit = app.history_readers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let permit = app.place(&app.history_readers)?;
     let name = format!("tachograph-{}.tacho", utc_compact(begin.until_ms / 1_000));
     let head = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),

@@ -1,14 +1,23 @@
 use axum::Json;
-use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::{MethodRouter, get};
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::provider::{Fault, Simulated, SimulatedControl};
 
+/// What is asked for has few words.
+const BODY_BYTES_MAX: usize = 4_096;
+
+pub(super) fn route() -> MethodRouter<App> {
+    get(simulated).put(set_simulated).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
 /// What the simulated provider does.
-pub(super) async fn simulated(State(app): State<App>) -> Result<Json<SimulatedControl>, ApiError> {
+async fn simulated(State(app): State<App>) -> Result<Json<SimulatedControl>, ApiError> {
     let simulated = control_of(&app)?;
     Ok(Json(simulated.control()))
 }
@@ -16,13 +25,13 @@ pub(super) async fn simulated(State(app): State<App>) -> Result<Json<SimulatedCo
 /// What is left out stays as it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ControlChange {
+struct ControlChange {
     rtf: Option<f64>,
     fault: Option<Fault>,
 }
 
 /// Tells the simulated provider what to do from its next chunk on.
-pub(super) async fn set_simulated(
+async fn set_simulated(
     State(app): State<App>,
     change: Result<Json<ControlChange>, JsonRejection>,
 ) -> Result<Json<SimulatedControl>, ApiError> {
@@ -30,7 +39,11 @@ pub(super) async fn set_simulated(
     let expected = ApiError::InvalidBody(
         "send JSON with `rtf`, 0 to 1000, and `fault`, one of none, error, hang and panic, or one of the two",
     );
-    let Json(change) = change.map_err(|_| expected)?;
+    let Json(change) = change.map_err(|rejection| match rejection {
+        JsonRejection::BytesRejection(bytes) if bytes.status() == StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+        JsonRejection::BytesRejection(_) => ApiError::NotWhole,
+        _ => expected,
+    })?;
     let before = simulated.control();
     let control =
         SimulatedControl { rtf: change.rtf.unwrap_or(before.rtf), fault: change.fault.unwrap_or(before.fault) };

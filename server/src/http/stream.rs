@@ -68,6 +68,7 @@ pub(super) async fn stream(
     if let Some(request) = last_event(&headers) {
         subscription.request = request;
     }
+    let viewer = Viewer::enter(&app)?;
     let cursor = hub::open(&app, &subscription, framing.form())?;
     let head = [
         (header::CONTENT_TYPE, framing.content_type()),
@@ -75,7 +76,7 @@ pub(super) async fn stream(
         // Proxies that gather an answer before they pass it on would hold it forever.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((head, body(app, cursor, framing)).into_response())
+    Ok((head, body(app, viewer, cursor, framing)).into_response())
 }
 
 /// Where an EventSource that lost its connection goes on.
@@ -85,14 +86,16 @@ fn last_event(headers: &HeaderMap) -> Option<Request> {
 }
 
 /// The stream as a body: what is read waits in it, and its reader is cut off when it takes nothing.
-fn body(app: App, cursor: Cursor, framing: Framing) -> Body {
+fn body(app: App, viewer: Viewer, cursor: Cursor, framing: Framing) -> Body {
     let (sender, mut waiting) = mpsc::channel(1);
-    tokio::spawn(send_frames(app, cursor, framing, sender));
+    tokio::spawn(async move {
+        send_frames(app, cursor, framing, sender).await;
+        drop(viewer);
+    });
     Body::from_stream(stream::poll_fn(move |context| waiting.poll_recv(context)))
 }
 
 async fn send_frames(app: App, mut cursor: Cursor, framing: Framing, sender: mpsc::Sender<io::Result<Bytes>>) {
-    let _viewer = Viewer::enter(&app);
     let mut next = opening_gap(framing, cursor.outcome());
     loop {
         if let Some(bytes) = next.take() {

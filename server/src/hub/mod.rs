@@ -214,6 +214,7 @@ fn poll(app: &App, schedule: &mut Schedule) -> Option<(u64, Duration)> {
 fn publish(app: &App, tick: u64, lag: Duration) {
     let begun = app.clock.now();
     app.metrics.tick_lag_seconds.set(lag.as_secs_f64());
+    app.metrics.sessions_bytes.set(app.memory.bytes() as f64);
     app.options.tick_hooks.iter().for_each(|hook| hook(tick));
     let Collected { entry, schema, wished } = app.hub.collector.lock().encode(app, tick, lag);
     app.metrics.frame_bytes.set(entry.frame.len() as f64);

@@ -17,8 +17,6 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::supervise::Task;
 
-/// Streams that are written beside the whole one, each once for all of its readers.
-const RELAYS_MAX: usize = 64;
 /// What a reader may be behind, and some more; the past is made anew from the whole stream's.
 const LIMITS: HistoryLimits = HistoryLimits { span: Duration::from_secs(15), bytes: 8 << 20 };
 /// A relay with nobody to read it ends after this many frames.
@@ -31,7 +29,7 @@ pub(crate) struct Wanted {
     pub(crate) form: Form,
 }
 
-/// The streams that are written beside the whole one.
+/// The streams that are written beside the whole one, each once for all of its readers.
 #[derive(Debug, Default)]
 pub(crate) struct Relays(Mutex<HashMap<Wanted, Arc<Channel>>>);
 
@@ -43,7 +41,7 @@ impl Relays {
             return Ok(Arc::clone(channel));
         }
         // The whole stream as lines is one for all, and always to be had.
-        if relays.len() >= RELAYS_MAX && !wanted.filter.is_everything() {
+        if relays.len() >= app.limits.now().subscriptions && !wanted.filter.is_everything() {
             app.metrics.subscriptions_refused.inc();
             return Err(ApiError::TooManySubscriptions);
         }

@@ -12,16 +12,19 @@ use tachograph_core::wire::{
     StatusState, decode_client_message,
 };
 use tokio::runtime::Handle;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::tungstenite;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
 use super::Listener;
 use super::listened::Listened;
 use super::outbox::Outbox;
+use super::pace::{Pace, Paced};
 use super::writer::write;
 use crate::app::App;
+use crate::http::SocketFault;
+use crate::memory::Account;
 use crate::session::OpenError;
 
 /// A client that says nothing for so long, not even to a ping, is gone.
@@ -37,6 +40,7 @@ const RECEIPT_MAX: Duration = Duration::from_secs(10);
 const LOST: &str = "the connection was lost";
 const NORMAL: u16 = 1000;
 const GOING_AWAY: u16 = 1001;
+const PROTOCOL_ERROR: u16 = 1002;
 
 /// Speaks the live-listener protocol on one socket, until either side ends it.
 pub(crate) async fn handle(app: App, listener: Listener, socket: WebSocket) {
@@ -47,7 +51,7 @@ pub(crate) async fn handle(app: App, listener: Listener, socket: WebSocket) {
         attempt_id = field::Empty
     );
     let (sink, stream) = socket.split();
-    let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone()));
+    let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone(), Account::open(&app.memory)));
     let writer = tokio::spawn(write(App::clone(&app), sink, Arc::clone(&outbox)));
     Connection::open(app, listener, outbox, stream).run(writer).instrument(span).await;
 }
@@ -58,6 +62,7 @@ struct Connection<S> {
     outbox: Arc<Outbox>,
     stream: S,
     errors: ErrorBudget,
+    pace: Pace,
     session: Option<Arc<Listened>>,
     opened: Instant,
 }
@@ -67,6 +72,8 @@ enum Ending {
     Stopped,
     ShuttingDown,
     ClosedByClient,
+    /// By a frame that is against WebSocket's own rules.
+    AgainstProtocol,
     Gone(&'static str),
     Fatal(DecodeError),
 }
@@ -74,8 +81,8 @@ enum Ending {
 impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
     fn open(app: App, listener: Listener, outbox: Arc<Outbox>, stream: S) -> Self {
         app.metrics.defaults.connections.inc();
-        let errors = ErrorBudget::default();
-        Self { app, listener, outbox, stream, errors, session: None, opened: Instant::now() }
+        let (errors, pace) = (ErrorBudget::default(), Pace::default());
+        Self { app, listener, outbox, stream, errors, pace, session: None, opened: Instant::now() }
     }
 
     async fn run(mut self, mut writer: tokio::task::JoinHandle<()>) {
@@ -110,11 +117,15 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
                 () = self.app.shutdown.cancelled() => return Ending::ShuttingDown,
                 () = self.outbox.not_read.cancelled() => return self.cut_off(),
                 () = self.outbox.lost.cancelled() => return Ending::Gone(LOST),
+                () = self.outbox.shed.cancelled() => return no_memory(),
                 () = start_overdue(self.session.is_none(), self.opened) => return start_too_late(),
-                message = timeout(SILENCE_MAX, self.stream.next()) => message,
+                message = next(&mut self.stream, self.pace.read_at()) => message,
             };
             let outcome = match message {
-                Ok(Some(Ok(message))) => self.take(message),
+                Ok(Some(Ok(message))) => {
+                    self.keep_pace(&message);
+                    self.take(message)
+                }
                 Ok(Some(Err(error))) => return transport_ending(error),
                 Ok(None) => return Ending::Gone(LOST),
                 Err(_) => return Ending::Gone("the client was silent for too long"),
@@ -127,6 +138,21 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
                         return ending;
                     }
                 }
+            }
+        }
+    }
+
+    /// What comes faster than may be is taken, and what comes after it waits: for the client by its connection.
+    fn keep_pace(&mut self, message: &Message) {
+        let Some(paced) = self.pace.take(length(message), &self.app.limits.now(), self.app.clock.now()) else {
+            return;
+        };
+        self.app.metrics.messages_paced.inc();
+        if let Paced::Newly(warning) = paced {
+            let status = Status { message: warning.into(), ..Status::new(StatusState::Warning, "") };
+            match &self.session {
+                Some(session) => session.session.tell(status),
+                None => self.outbox.push(ServerMessage::Status(status)),
             }
         }
     }
@@ -231,6 +257,12 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
                 abandon(session).await;
                 self.outbox.close(NORMAL, "");
             }
+            Ending::AgainstProtocol => {
+                let message = "a WebSocket frame was against RFC 6455; mend the client";
+                self.tell_error(DecodeError::new(ErrorCode::InvalidMessage, message), true);
+                self.outbox.close(PROTOCOL_ERROR, "protocol error");
+                abandon(session).await;
+            }
             Ending::Gone(why) => {
                 tracing::info!("{why}");
                 abandon(session).await;
@@ -272,6 +304,22 @@ async fn abandon(session: Option<Arc<Listened>>) {
     }
 }
 
+/// The next message, read no sooner than `at`.
+async fn next<S: Stream + Unpin>(stream: &mut S, at: Option<Instant>) -> Result<Option<S::Item>, Elapsed> {
+    if let Some(at) = at {
+        sleep_until(at).await;
+    }
+    timeout(SILENCE_MAX, stream.next()).await
+}
+
+fn length(message: &Message) -> usize {
+    match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
+        Message::Close(_) => 0,
+    }
+}
+
 /// Never done once the session has started.
 async fn start_overdue(waits: bool, opened: Instant) {
     if waits { sleep_until(opened + START_MAX).await } else { pending().await }
@@ -281,10 +329,18 @@ fn start_too_late() -> Ending {
     Ending::Fatal(DecodeError::new(ErrorCode::NotStarted, "send start within 30 s of connecting"))
 }
 
+fn no_memory() -> Ending {
+    let message = "the sessions hold more memory than the server allows, and the newest are ended; connect again later";
+    Ending::Fatal(DecodeError::new(ErrorCode::AtCapacity, message))
+}
+
 fn refused(error: &OpenError) -> DecodeError {
     match error {
         OpenError::AtCapacity(_) => {
             DecodeError::new(ErrorCode::AtCapacity, "the server has as many sessions as it may; try again later")
+        }
+        OpenError::MemoryFull => {
+            DecodeError::new(ErrorCode::AtCapacity, "the server has no memory for more sessions; try again later")
         }
         error => {
             tracing::error!(%error, "a session was not opened");
@@ -313,11 +369,10 @@ fn name_span(identity: &Identity) {
 }
 
 fn transport_ending(error: axum::Error) -> Ending {
-    match error.into_inner().downcast_ref::<tungstenite::Error>() {
-        Some(tungstenite::Error::Capacity(_)) => too_large(),
-        Some(tungstenite::Error::Utf8(_)) => {
-            Ending::Fatal(DecodeError::new(ErrorCode::InvalidJson, "a text message must be UTF-8"))
-        }
-        _ => Ending::Gone(LOST),
+    match SocketFault::of(error) {
+        SocketFault::TooLarge => too_large(),
+        SocketFault::NotUtf8 => Ending::Fatal(DecodeError::new(ErrorCode::InvalidJson, "a text message must be UTF-8")),
+        SocketFault::Protocol => Ending::AgainstProtocol,
+        SocketFault::Lost => Ending::Gone(LOST),
     }
 }

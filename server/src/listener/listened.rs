@@ -17,11 +17,18 @@ use super::Listener;
 use super::outbox::Outbox;
 use super::worker::Worker;
 use crate::app::App;
+use crate::memory::{Account, Held};
 use crate::session::{Observer, OpenError, Session, SessionBuilder, Source};
 use crate::supervise::{Task, supervise};
 
 /// How long tasks that were told to end are waited for.
 const ABORT_MAX: Duration = Duration::from_millis(500);
+/// What a connection takes, each source that it sends, and each frame beside its audio: the socket's buffers, the
+/// tasks that read, write and work, the owner and the pieces of a frame. Measured with a counting allocator: see
+/// `tests/session_memory.rs`, which fails when they are not within a half of it.
+const CONNECTION_BYTES: usize = 23_600;
+const WORKER_BYTES: usize = 5_100;
+const FRAME_BYTES: usize = 180;
 
 /// A session whose audio comes by a connection: its queues, and who works for them.
 pub(super) struct Listened {
@@ -32,6 +39,14 @@ pub(super) struct Listened {
     client: Arc<Client>,
     /// One a source; they end when their source is drained.
     workers: Mutex<JoinSet<()>>,
+    /// What is taken beside the audio.
+    held: Mutex<Held>,
+}
+
+/// Audio that counts as held until the last piece of it is let go of, whoever has it.
+struct CountedAudio {
+    pcm: Bytes,
+    _held: Held,
 }
 
 /// Who sends the audio, and who is woken when there is news for a source.
@@ -43,7 +58,7 @@ struct Client {
 
 impl Listened {
     /// # Errors
-    /// As many sessions as there may be.
+    /// As many sessions or as much memory as there may be.
     pub(super) fn start(
         app: &App,
         listener: &Listener,
@@ -56,6 +71,7 @@ impl Listened {
             .client_features(start.client_features)
             .sources_max(listener.audio.sources_max)
             .observer(Arc::clone(&client) as Arc<dyn Observer>)
+            .sheddable(&outbox.account, &outbox.shed)
             .open()?;
         session.answer(Status {
             client_features: Some(start.client_features),
@@ -68,6 +84,7 @@ impl Listened {
             session,
             client,
             workers: Mutex::default(),
+            held: Mutex::new(outbox.account.hold(CONNECTION_BYTES)),
         }))
     }
 
@@ -75,6 +92,7 @@ impl Listened {
 
     /// Takes in a frame, and begins to work for its source when it is new.
     pub(super) fn receive(self: &Arc<Self>, source: SourceName, frame: Bytes) -> Result<(), DecodeError> {
+        let frame = CountedAudio::count(frame, &self.client.outbox.account);
         let is_new = {
             let mut audio = self.audio.lock();
             self.session.update(|model, now| audio.receive(model, source, frame, now))?
@@ -88,6 +106,8 @@ impl Listened {
 
     fn work_for(self: &Arc<Self>, source: SourceName) {
         let wake = Arc::clone(self.client.wakes.lock().entry(source).or_default());
+        self.session.hold_source();
+        self.held.lock().grow(WORKER_BYTES);
         let listened = Arc::clone(self);
         let work = supervise(Arc::downgrade(&self.app), Task::Worker, move || {
             let worker = Worker::new(Arc::clone(&listened), source, Arc::clone(&wake));
@@ -158,6 +178,19 @@ async fn abort(mut tasks: JoinSet<()>) {
     if timeout(ABORT_MAX, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
         tracing::error!("a task does not end");
         tasks.detach_all();
+    }
+}
+
+impl CountedAudio {
+    fn count(pcm: Bytes, account: &Arc<Account>) -> Bytes {
+        let held = account.hold(pcm.len() + FRAME_BYTES);
+        Bytes::from_owner(Self { pcm, _held: held })
+    }
+}
+
+impl AsRef<[u8]> for CountedAudio {
+    fn as_ref(&self) -> &[u8] {
+        &self.pcm
     }
 }
 

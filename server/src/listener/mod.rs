@@ -4,6 +4,7 @@
 mod connection;
 mod listened;
 mod outbox;
+mod pace;
 mod worker;
 mod writer;
 

@@ -8,6 +8,8 @@ use tachograph_core::wire::{Envelope, Identity, Metrics, ServerMessage};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::memory::{Account, Held};
+
 /// Messages that may wait for a client that does not read. Metrics never pile up: a newer one of a
 /// source replaces an older one.
 const WAITING_MAX: usize = 256;
@@ -16,12 +18,16 @@ const WAITING_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct Outbox {
     state: Mutex<State>,
+    /// What the connection and its session hold.
+    pub(super) account: Arc<Account>,
     changed: Notify,
     conflated_total: Counter,
     /// Cancelled when the client does not read what is sent.
     pub(super) not_read: CancellationToken,
     /// Cancelled when the connection cannot be written to.
     pub(super) lost: CancellationToken,
+    /// Cancelled when the session is to end for want of memory.
+    pub(super) shed: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +44,7 @@ struct Waiting {
     seq: u64,
     identity: Arc<Identity>,
     message: ServerMessage,
+    _held: Held,
 }
 
 /// How a connection is closed.
@@ -56,13 +63,15 @@ pub(super) enum Outgoing {
 
 impl Outbox {
     /// An empty outbox that adds what it conflates to `conflated_total`.
-    pub(super) fn new(conflated_total: Counter) -> Self {
+    pub(super) fn new(conflated_total: Counter, account: Arc<Account>) -> Self {
         Self {
             state: Mutex::default(),
+            account,
             changed: Notify::new(),
             conflated_total,
             not_read: CancellationToken::new(),
             lost: CancellationToken::new(),
+            shed: CancellationToken::new(),
         }
     }
 
@@ -86,7 +95,8 @@ impl Outbox {
         }
         state.last_seq += 1;
         let (seq, identity) = (state.last_seq, Arc::clone(&state.identity));
-        state.waiting.push_back(Waiting { seq, identity, message });
+        let held = self.account.hold(held_by(&message));
+        state.waiting.push_back(Waiting { seq, identity, message, _held: held });
         drop(state);
         self.changed.notify_one();
     }
@@ -122,6 +132,18 @@ impl Outbox {
     pub(super) fn ticks_conflated(&self) -> u64 {
         self.state.lock().conflated.total
     }
+}
+
+/// About how much a message takes while it waits: itself, and its texts.
+fn held_by(message: &ServerMessage) -> usize {
+    let further = match message {
+        ServerMessage::Status(status) => status.message.len(),
+        ServerMessage::Error(error) => error.message.len(),
+        ServerMessage::Metrics(figures) => size_of::<Metrics>() + figures.provider.len() + figures.model_id.len(),
+        // The receipt's own parts are about as long as the text of them.
+        ServerMessage::FinalSummary(summary) => 2 * summary.markdown.len(),
+    };
+    size_of::<Waiting>() + further
 }
 
 /// Counts ticks by the messages of their sources.
@@ -174,7 +196,8 @@ mod tests {
 
     fn outbox() -> Outbox {
         let registry = tachograph_core::registry::Registry::new();
-        Outbox::new(crate::metrics::ServerMetrics::register(&registry).unwrap().metrics_conflated)
+        let account = Account::open(&crate::memory::SessionsMemory::new(usize::MAX));
+        Outbox::new(crate::metrics::ServerMetrics::register(&registry).unwrap().metrics_conflated, account)
     }
 
     fn status() -> ServerMessage {
@@ -205,6 +228,7 @@ mod tests {
         assert_eq!(seqs(&outbox), [1, 3, 4, 5]);
         assert_eq!(outbox.ticks_conflated(), 1);
         assert_eq!(outbox.conflated_total.value(), 1);
+        assert_eq!(outbox.account.bytes(), 0, "what was taken is held no more");
     }
 
     #[test]
@@ -215,6 +239,7 @@ mod tests {
         (0..WAITING_MAX).for_each(|_| outbox.push(status()));
         assert!(outbox.not_read.is_cancelled());
         assert_eq!(outbox.state.lock().waiting.len(), WAITING_MAX);
+        assert!((WAITING_MAX * 100..WAITING_MAX * 1_000).contains(&outbox.account.bytes()));
     }
 
     #[test]

@@ -1,12 +1,13 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
-use tachograph_core::session::{Chunk, ChunkResult, Level, ProviderPhase, Voice};
+use tachograph_core::session::{Chunk, ChunkResult, Level, ProviderInForce, ProviderPhase, Voice};
 use tachograph_core::wire::{ErrorCode, SourceName, Status, StatusState};
 use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
@@ -23,6 +24,8 @@ const FIRST_RESTART_AFTER: Duration = Duration::from_millis(500);
 /// A failed provider is tried again so often.
 const RETRY_FAILED_EVERY: Duration = Duration::from_secs(30);
 const OPEN_MAX: Duration = Duration::from_secs(10);
+/// How long a provider may take to be told how well to work, with the wait for a thread.
+const QUALITY_MAX: Duration = Duration::from_secs(5);
 
 /// The provider that works for a source now, if one does.
 type ProviderInUse = Arc<Mutex<Option<Arc<dyn Provider>>>>;
@@ -89,7 +92,7 @@ impl Worker {
     async fn next_job(&mut self) -> Option<(Arc<dyn Provider>, Chunk)> {
         loop {
             let provider = self.provider().await?;
-            self.follow_quality(&*provider);
+            self.follow_quality(&provider).await;
             if self.quality.is_none() {
                 continue;
             }
@@ -160,23 +163,38 @@ impl Worker {
     }
 
     /// Tells the provider how well to work when that changes, and the session what is in force then.
-    fn follow_quality(&mut self, provider: &dyn Provider) {
+    async fn follow_quality(&mut self, provider: &Arc<dyn Provider>) {
         let reduced = self.handle.level() >= Level::Degrade;
         let quality = if reduced { Quality::Reduced } else { Quality::Full };
         if self.quality == Some(quality) {
             return;
         }
-        let told = catch_unwind(AssertUnwindSafe(|| {
-            provider.set_quality(quality);
-            provider.in_force()
-        }));
-        match told {
+        match self.tell_quality(Arc::clone(provider), quality).await {
             Ok(in_force) => {
                 self.handle.set_provider(in_force);
                 self.quality = Some(quality);
             }
-            Err(_) => self.restart("it panicked"),
+            Err(reason) => self.restart(reason),
         }
+    }
+
+    /// On a thread that may be blocked: one that is costs its provider, not the server.
+    async fn tell_quality(
+        &self,
+        provider: Arc<dyn Provider>,
+        quality: Quality,
+    ) -> Result<ProviderInForce, &'static str> {
+        let places = Arc::clone(&self.listened.app.provider_calls);
+        let told = async move {
+            let place = places.acquire_owned().await;
+            let call = spawn_blocking(move || {
+                let _place = place;
+                provider.set_quality(quality);
+                provider.in_force()
+            });
+            call.await.map_err(|_| "it panicked")
+        };
+        timeout(QUALITY_MAX, told).await.unwrap_or(Err("it blocks its thread"))
     }
 
     /// False when the wait ended early because something changed.

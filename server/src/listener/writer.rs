@@ -72,6 +72,7 @@ mod tests {
 
     use super::*;
     use crate::Tachograph;
+    use crate::memory::Account;
 
     /// A connection that answers a send so.
     struct Answering(Poll<Result<(), ()>>);
@@ -98,7 +99,7 @@ mod tests {
 
     async fn written(sink: Answering) -> (Arc<Outbox>, Duration) {
         let app = Tachograph::new().unwrap().0.clone();
-        let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone()));
+        let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone(), Account::open(&app.memory)));
         let began = Instant::now();
         outbox.push(ServerMessage::Status(Status::new(StatusState::Connected, "Connected")));
         write(app, sink, Arc::clone(&outbox)).await;

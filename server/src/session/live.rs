@@ -21,13 +21,19 @@ use tracing::{Instrument, Span, field};
 use super::open::{Observer, OpenError, SessionBuilder};
 use super::probe::Question;
 use super::source::Source;
-use super::ticker;
+use super::{shed, ticker};
 use crate::app::App;
 use crate::clock::unix_seconds;
 use crate::hub;
+use crate::memory::{Account, Held};
 use crate::supervise::{Task, supervise};
 
 const TICK: Duration = Duration::from_secs(1);
+/// What a session takes, and each of its sources, beside what it has of its client: the model with its windows and
+/// histograms, the metrics loop, the probes. Measured with a counting allocator: see `tests/session_memory.rs`, which
+/// fails when they are not within a half of it.
+const SESSION_BYTES: usize = 1_900;
+const SOURCE_BYTES: usize = 5_400;
 
 /// A live session, from when it is opened until it is ended or let go of.
 ///
@@ -68,6 +74,11 @@ pub(crate) struct LiveSession {
     probes: Mutex<BTreeMap<(SourceName, Question), AbortHandle>>,
     runtime: Handle,
     receipt: OnceLock<Receipt>,
+    account: Arc<Account>,
+    /// What it takes by itself.
+    held: Mutex<Held>,
+    /// Cancelled when it is to end for want of memory, if it is one that can be.
+    shed: Option<CancellationToken>,
 }
 
 #[derive(Debug)]
@@ -91,13 +102,22 @@ impl Session {
     /// The name is none, the session has as many sources as it may, or it has ended.
     pub fn source(&self, name: &str, config: SourceConfig) -> Result<Source, OpenError> {
         let name = SourceName::parse(name).map_err(|_| OpenError::InvalidSource)?;
-        self.0.update(|model, _| model.open_source(name, config))?;
+        let is_new = self.0.update(|model, _| model.open_source(name, config))?;
+        if is_new {
+            self.0.hold_source();
+        }
         Ok(self.handle(name))
     }
 
     /// A source that is there; what is told of one that is not, is not counted.
     pub fn handle(&self, name: SourceName) -> Source {
         Source::new(Arc::clone(&self.0), name)
+    }
+
+    /// Counts what a source takes that was opened by the model itself.
+    #[cfg(feature = "live")]
+    pub(crate) fn hold_source(&self) {
+        self.0.hold_source();
     }
 
     /// Changes the model in one step, at one moment; what statuses follow from it are told before anything else
@@ -169,11 +189,18 @@ impl Drop for Session {
 }
 
 impl LiveSession {
-    /// Enters the session into the table and begins to meter it; None when the table is full.
-    pub(super) fn start(opened: SessionBuilder, runtime: Handle) -> Option<Arc<Self>> {
-        let SessionBuilder { app, identity, features, sources_max, observer } = opened;
+    /// Enters the session into the table and begins to meter it.
+    pub(super) fn start(opened: SessionBuilder, runtime: Handle) -> Result<Arc<Self>, OpenError> {
+        let SessionBuilder { app, identity, features, sources_max, observer, shed, account } = opened;
         hub::keep_ticking(&app);
         app.pulse.keep(&app, &runtime);
+        shed::keep_shedding(&app, &runtime);
+        if app.memory.is_full() {
+            app.metrics.sessions_refused.inc();
+            return Err(OpenError::MemoryFull);
+        }
+        let account = account.unwrap_or_else(|| Account::open(&app.memory));
+        let held = Mutex::new(account.hold(SESSION_BYTES));
         let now = app.clock.now();
         let make = |key| {
             Arc::new(Self {
@@ -190,15 +217,41 @@ impl LiveSession {
                 probes: Mutex::default(),
                 runtime,
                 receipt: OnceLock::new(),
+                account,
+                held,
+                shed,
             })
         };
-        let Some(session) = app.sessions.enter(app.limits.now().sessions, make) else {
+        let sessions_max = app.limits.now().sessions;
+        let Some(session) = app.sessions.enter(sessions_max, make) else {
             app.metrics.sessions_refused.inc();
-            return None;
+            return Err(OpenError::AtCapacity(sessions_max));
         };
         session.report(EventKind::SessionStarted);
         let _ends_with_it = session.attend(ticker::supervise(Arc::clone(&session)));
-        Some(session)
+        Ok(session)
+    }
+
+    fn hold_source(&self) {
+        self.held.lock().grow(SOURCE_BYTES);
+    }
+
+    /// What it holds, with its connection.
+    pub(super) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// Whether it can be ended for want of memory, and does not end anyway.
+    pub(super) fn can_be_shed(&self) -> bool {
+        !self.draining.is_cancelled() && self.shed.as_ref().is_some_and(|shed| !shed.is_cancelled())
+    }
+
+    /// Has it end for want of memory.
+    pub(super) fn shed(&self) {
+        let message = "the sessions hold more memory than they may; the newest are ended first".into();
+        self.report(EventKind::Fault(ErrorMessage { code: ErrorCode::AtCapacity, message, fatal: true }));
+        self.app.metrics.sessions_shed.inc();
+        self.shed.iter().for_each(CancellationToken::cancel);
     }
 
     /// Runs a task until the session ends, in the caller's span; None when it has ended.

@@ -6,6 +6,10 @@
 //! [`Working`] through its processing. A guard that is let go of counts as dropped, so that nothing is
 //! unaccounted for, whatever happens to the task that had it.
 //!
+//! The queues are the application's, and so is their memory: of [`Limits::sessions_bytes`](crate::Limits), such a
+//! session takes no more than what is kept of it and of its sources. It is never ended for want of memory; one more
+//! is not opened then.
+//!
 //! ```
 //! use tachograph::Tachograph;
 //! use tachograph::session::{Amount, SourceConfig};
@@ -41,6 +45,7 @@ mod guards;
 mod live;
 mod open;
 mod probe;
+mod shed;
 mod source;
 mod table;
 mod ticker;
@@ -48,6 +53,7 @@ mod ticker;
 pub use guards::{Queued, Working};
 pub use live::Session;
 pub use open::{Observer, OpenError, SessionBuilder};
+pub(crate) use shed::Shedding;
 pub use source::Source;
 pub(crate) use table::SessionTable;
 pub use tachograph_core::session::{

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use tachograph_core::session::SourceError;
 use tachograph_core::wire::{ClientFeatures, Identity, ServerMessage};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::live::{LiveSession, Session};
 use crate::app::App;
+use crate::memory::Account;
 
 /// Sources that a session may have unless it is told otherwise.
 const SOURCES_MAX: usize = 8;
@@ -35,6 +37,8 @@ pub struct SessionBuilder {
     pub(super) features: ClientFeatures,
     pub(super) sources_max: usize,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) shed: Option<CancellationToken>,
+    pub(super) account: Option<Arc<Account>>,
 }
 
 /// Is told what a session's client would be: statuses, faults, and each tick's figures, in the order in which
@@ -100,6 +104,9 @@ pub enum OpenError {
     /// There are as many sessions as there may be.
     #[error("there are {0} sessions, as many as there may be; end some, or allow more with `Limits::sessions`")]
     AtCapacity(usize),
+    /// The sessions hold as much memory as they may.
+    #[error("the sessions' memory is full; end some, or allow more with `Limits::sessions_bytes`")]
+    MemoryFull,
     /// There is no runtime whose timers could meter it.
     #[error("a session must be opened within a tokio runtime")]
     NoRuntime,
@@ -114,7 +121,8 @@ pub enum OpenError {
 impl SessionBuilder {
     pub(crate) fn new(app: &App, identity: Identity) -> Self {
         let features = ClientFeatures::default();
-        Self { app: App::clone(app), identity, features, sources_max: SOURCES_MAX, observer: None }
+        let (observer, shed, account) = (None, None, None);
+        Self { app: App::clone(app), identity, features, sources_max: SOURCES_MAX, observer, shed, account }
     }
 
     /// Which attempt at the session this is.
@@ -147,17 +155,22 @@ impl SessionBuilder {
         self
     }
 
+    /// What it holds counts there, and it ends when told so for want of memory.
+    #[cfg(feature = "live")]
+    pub(crate) fn sheddable(mut self, account: &Arc<Account>, shed: &CancellationToken) -> Self {
+        (self.account, self.shed) = (Some(Arc::clone(account)), Some(shed.clone()));
+        self
+    }
+
     /// Opens it: it is metered from now on, within the span that is current, which stays open until its end.
     ///
     /// # Errors
-    /// An identifier that is none, as many sessions as there may be, or no tokio runtime. Nothing is changed.
+    /// An identifier that is none, as many sessions or as much memory as there may be, or no tokio runtime. Nothing is changed.
     pub fn open(mut self) -> Result<Session, OpenError> {
         self.check_ids()?;
         let runtime = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
         self.identity.connection_id.get_or_insert_with(|| Uuid::new_v4().to_string());
-        let sessions_max = self.app.limits.now().sessions;
-        let Some(live) = LiveSession::start(self, runtime) else { return Err(OpenError::AtCapacity(sessions_max)) };
-        Ok(Session(live))
+        LiveSession::start(self, runtime).map(Session)
     }
 
     fn check_ids(&self) -> Result<(), OpenError> {

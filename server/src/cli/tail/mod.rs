@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::CliError;
 use super::address::socket_url;
+use super::trust::TrustArgs;
 use crate::hub;
+use source::Server;
 use text::Text;
 
 const ENDPOINT: &str = "/ws/stream";
@@ -44,6 +46,9 @@ pub(super) struct TailArgs {
     /// Print each frame as a line of JSON; of a recording all of it, whatever the other flags say.
     #[arg(long, env = "TACHOGRAPH_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 fn parse_window(text: &str) -> Result<u32, String> {
@@ -87,7 +92,8 @@ pub(super) async fn run(args: TailArgs, stop: CancellationToken) -> Result<(), C
         }
     } else {
         let url = socket_url(&args.from, ENDPOINT).map_err(TailError::Address)?;
-        source::follow(&url, args.window, &filter, &mut shown, stop).await?;
+        let server = Server { connector: args.trust.connector(&url)?, url };
+        source::follow(&server, args.window, &filter, &mut shown, stop).await?;
         shown.check()?;
     }
     Ok(())

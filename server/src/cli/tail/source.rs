@@ -8,7 +8,7 @@ use tachograph_core::wire::frame::{Filter, FrameError, Reason, Record};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 
 use super::{Shown, TailError};
@@ -58,10 +58,16 @@ fn take_records(held: &[u8], shown: &mut Shown) -> Result<usize, TailError> {
     Ok(whole)
 }
 
+/// Where the stream comes from.
+pub(super) struct Server {
+    pub(super) url: String,
+    pub(super) connector: Connector,
+}
+
 /// Shows what a server sends, over as many connections as it takes, each going on where the one before
 /// ended. The first one has to stand.
 pub(super) async fn follow(
-    url: &str,
+    server: &Server,
     window: u32,
     filter: &Filter,
     shown: &mut Shown,
@@ -69,9 +75,9 @@ pub(super) async fn follow(
 ) -> Result<(), TailError> {
     let (mut failures, mut is_first) = (0, true);
     while !stop.is_cancelled() && !shown.is_closed {
-        let address = address(url, window, filter, shown);
+        let address = address(&server.url, window, filter, shown);
         let connected = tokio::select! {
-            connected = connect(&address) => connected,
+            connected = connect(&address, &server.connector) => connected,
             () = stop.cancelled() => return Ok(()),
         };
         match connected {
@@ -99,9 +105,10 @@ pub(super) async fn follow(
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn connect(url: &str) -> Result<Socket, TailError> {
+async fn connect(url: &str, connector: &Connector) -> Result<Socket, TailError> {
     let error = |cause| TailError::Connect { url: url.to_owned(), cause };
-    match timeout(CONNECT_MAX, connect_async(url)).await {
+    let connecting = connect_async_tls_with_config(url, None, false, Some(connector.clone()));
+    match timeout(CONNECT_MAX, connecting).await {
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(cause)) => Err(error(cause.to_string())),
         Err(_) => Err(error("no answer".into())),

@@ -7,11 +7,11 @@ use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request as HttpRequest, StatusCode, Uri, header};
 use bytes::Bytes;
 use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use prost::Message;
 use tokio::time::timeout;
 
+use super::connector::Connector;
 use super::message::{ExportMetricsServiceResponse, Status};
 use super::request::Request;
 
@@ -37,18 +37,18 @@ pub(super) enum Outcome {
 
 #[derive(Debug)]
 pub(super) struct Client {
-    http: HttpClient<HttpConnector, Body>,
+    http: HttpClient<Connector, Body>,
     uri: Uri,
     headers: HeaderMap,
 }
 
 impl Client {
-    pub(super) fn new(uri: Uri, headers: HeaderMap) -> Self {
+    pub(super) fn new(uri: Uri, headers: HeaderMap, connector: Connector) -> Self {
         let http = HttpClient::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_MAX)
             .pool_max_idle_per_host(1)
-            .build_http();
+            .build(connector);
         Self { http, uri, headers }
     }
 

@@ -7,7 +7,7 @@ use super::OtlpError;
 
 const PATH: &str = "/v1/metrics";
 
-/// Where requests go: an address over HTTP; OTLP's own path where it has none.
+/// Where requests go: an address over HTTP, encrypted or not; OTLP's own path where it has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint(pub(super) Uri);
 
@@ -16,11 +16,11 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, OtlpError> {
         let uri: Uri = text.trim().parse().map_err(|_| OtlpError::InvalidEndpoint("is not an address"))?;
-        match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTPS => return Err(OtlpError::Https),
-            Some(scheme) if *scheme == Scheme::HTTP => {}
-            _ => return Err(OtlpError::InvalidEndpoint("must begin with http://")),
-        }
+        let scheme = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS && !cfg!(feature = "tls") => return Err(OtlpError::Https),
+            Some(scheme) if [Scheme::HTTP, Scheme::HTTPS].contains(scheme) => scheme.clone(),
+            _ => return Err(OtlpError::InvalidEndpoint("must begin with http:// or https://")),
+        };
         let authority = uri.authority().ok_or(OtlpError::InvalidEndpoint("names no host"))?;
         if authority.host().is_empty() {
             return Err(OtlpError::InvalidEndpoint("names no host"));
@@ -31,7 +31,7 @@ impl FromStr for Endpoint {
         if uri.path() != "/" || uri.query().is_some() {
             return Ok(Self(uri));
         }
-        let whole = Uri::builder().scheme(Scheme::HTTP).authority(authority.clone()).path_and_query(PATH).build();
+        let whole = Uri::builder().scheme(scheme).authority(authority.clone()).path_and_query(PATH).build();
         whole.map(Self).map_err(|_| OtlpError::InvalidEndpoint("is not an address"))
     }
 }
@@ -54,8 +54,17 @@ mod tests {
     }
 
     #[test]
+    fn https_is_spoken_where_there_is_tls() {
+        let parsed = "https://collector:4318".parse::<Endpoint>();
+        if cfg!(feature = "tls") {
+            assert_eq!(parsed.unwrap().0, "https://collector:4318/v1/metrics");
+        } else {
+            assert_eq!(parsed, Err(OtlpError::Https));
+        }
+    }
+
+    #[test]
     fn what_leads_nowhere_is_refused() {
-        assert_eq!("https://collector:4318".parse::<Endpoint>(), Err(OtlpError::Https));
         for given in ["", "collector:4318", "/v1/metrics", "grpc://collector:4317", "http://", "http://a b", "nonsense"]
         {
             assert!(matches!(given.parse::<Endpoint>(), Err(OtlpError::InvalidEndpoint(_))), "{given}");

@@ -8,8 +8,8 @@ use tachograph_core::registry::RegisterError;
 /// use tokio_util::sync::CancellationToken;
 ///
 /// let tacho = Tachograph::new()?;
-/// let refused = Otlp::new("https://collector").spawn(&tacho, CancellationToken::new());
-/// assert!(matches!(refused, Err(OtlpError::Https)));
+/// let refused = Otlp::new("grpc://collector").spawn(&tacho, CancellationToken::new());
+/// assert!(matches!(refused, Err(OtlpError::InvalidEndpoint(_))));
 /// # Ok::<(), tachograph::registry::RegisterError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,12 +18,15 @@ pub enum OtlpError {
     /// The endpoint is not an address. It is not repeated here, as it may hold a password.
     #[error("the endpoint {0}; it is such as http://127.0.0.1:4318")]
     InvalidEndpoint(&'static str),
-    /// The endpoint asks for TLS.
+    /// The endpoint asks for TLS, which this build does not speak.
     #[error(
-        "https is not spoken here: push to a collector on this machine, such as http://127.0.0.1:4318, and let it go on \
-         by https"
+        "https needs this crate's feature `tls`; or push to a collector on this machine, such as http://127.0.0.1:4318, \
+         and let it go on by https"
     )]
     Https,
+    /// There is nobody by whose word a collector at https could be trusted; the text says why.
+    #[error("{0}")]
+    NoAuthority(String),
     /// A header that HTTP does not take.
     #[error("the header {0:?} has a name or a value that HTTP does not take")]
     InvalidHeader(String),

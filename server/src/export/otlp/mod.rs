@@ -2,6 +2,7 @@
 
 mod buffer;
 mod client;
+mod connector;
 mod counts;
 mod endpoint;
 mod error;
@@ -13,6 +14,7 @@ mod reader;
 mod request;
 mod task;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ pub use error::OtlpError;
 
 use buffer::Limits;
 use client::Client;
+use connector::connector;
 use message::AggregationTemporality;
 use outbox::Outbox;
 use reader::Reader;
@@ -131,6 +134,7 @@ pub struct Otlp {
     temporality: Temporality,
     resource: Vec<(String, String)>,
     headers: Vec<(String, HiddenText)>,
+    authority: Option<PathBuf>,
     gzip: bool,
     buffer: Limits,
 }
@@ -147,8 +151,8 @@ impl std::fmt::Debug for HiddenText {
 
 impl Otlp {
     /// To a collector at an address such as `http://127.0.0.1:4318`; without a path, metrics go to `/v1/metrics`
-    /// there. Every 10 s, cumulative, with gzip, unless told otherwise. `https` is not spoken: a collector beside the
-    /// program is the way.
+    /// there. Every 10 s, cumulative, with gzip, unless told otherwise. At `https` with the feature `tls`: then the
+    /// system's authorities are trusted.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
             endpoint: endpoint.into(),
@@ -159,6 +163,7 @@ impl Otlp {
                 ("service.instance.id".into(), Uuid::new_v4().to_string()),
             ],
             headers: Vec::new(),
+            authority: None,
             gzip: true,
             buffer: BUFFER,
         }
@@ -195,6 +200,15 @@ impl Otlp {
         self
     }
 
+    /// A file with the certificate of the collector, or of who vouches for it, as PEM: it is trusted in place of the
+    /// system's authorities. Read when the exporter is started.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn authority(mut self, file: impl Into<PathBuf>) -> Self {
+        self.authority = Some(file.into());
+        self
+    }
+
     /// Whether requests are compressed.
     #[must_use]
     pub fn gzip(mut self, gzip: bool) -> Self {
@@ -217,16 +231,22 @@ impl Otlp {
     /// Something that was set cannot be, the error says what; there is no runtime; or the registry has no room for
     /// the exporter's own counts.
     pub fn spawn(self, tacho: &Tachograph, shutdown: CancellationToken) -> Result<JoinHandle<()>, OtlpError> {
-        let Endpoint(uri) = self.endpoint.parse()?;
-        self.check()?;
-        let headers = self.header_map()?;
+        let (Endpoint(uri), headers) = self.checked()?;
+        let connector = connector(&uri, self.authority.as_deref())?;
         let runtime = Handle::try_current().map_err(|_| OtlpError::NoRuntime)?;
         let Self { interval, temporality, resource, gzip, buffer, .. } = self;
         let envelope = Envelope { resource, temporality: temporality.as_message(), gzip };
         let outbox = Arc::new(Outbox::new(tacho.registry(), buffer, temporality, envelope)?);
         let reader = Reader::new(tacho.registry().clone(), Arc::clone(&outbox));
-        let sender = Sender::new(Client::new(uri, headers), outbox, shutdown);
+        let sender = Sender::new(Client::new(uri, headers, connector), outbox, shutdown);
         Ok(runtime.spawn(task::run(Arc::downgrade(&tacho.0), reader, sender, interval)))
+    }
+
+    /// Where to push and with which headers, if all is as it can be.
+    pub(crate) fn checked(&self) -> Result<(Endpoint, HeaderMap), OtlpError> {
+        let endpoint = self.endpoint.parse()?;
+        self.check()?;
+        Ok((endpoint, self.header_map()?))
     }
 
     fn check(&self) -> Result<(), OtlpError> {
@@ -287,7 +307,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_is_refused_before_anything_runs() {
-        assert_eq!(error(Otlp::new("https://collector")).await, Some(OtlpError::Https));
+        #[cfg(feature = "tls")]
+        {
+            let untrusted = error(Otlp::new("https://collector").authority("no/such/file.pem")).await;
+            assert!(
+                matches!(&untrusted, Some(OtlpError::NoAuthority(why)) if why.contains("file.pem")),
+                "{untrusted:?}"
+            );
+        }
         assert_eq!(error(good().interval(Duration::ZERO)).await, Some(OtlpError::InvalidInterval));
         assert_eq!(error(good().buffer(1_000, 10)).await, Some(OtlpError::InvalidBuffer));
         assert_eq!(error(good().buffer(2 << 20, 1)).await, Some(OtlpError::InvalidBuffer));

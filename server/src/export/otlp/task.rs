@@ -173,10 +173,12 @@ fn advice(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Uri;
     use tachograph_core::registry::Registry;
 
     use super::super::Temporality;
     use super::super::buffer::Limits;
+    use super::super::connector::connector;
     use super::super::request::tests::envelope;
     use super::*;
 
@@ -185,7 +187,9 @@ mod tests {
     #[tokio::test]
     async fn what_the_collector_asks_for_is_kept_within_reason() {
         let outbox = Outbox::new(&Registry::new(), LIMITS, Temporality::Cumulative, envelope()).unwrap();
-        let client = Client::new("http://127.0.0.1:9/v1/metrics".parse().unwrap(), Default::default());
+        let uri: Uri = "http://127.0.0.1:9/v1/metrics".parse().unwrap();
+        let connector = connector(&uri, None).unwrap();
+        let client = Client::new(uri, Default::default(), connector);
         let mut sender = Sender::new(client, Arc::new(outbox), CancellationToken::new());
         let wait = sender.wait(Some(Duration::from_secs(7)));
         assert!(wait >= Duration::from_secs(7) && wait < Duration::from_secs(8));
