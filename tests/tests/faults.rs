@@ -158,7 +158,7 @@ async fn sigkill_is_noticed_at_once_and_the_next_start_says_that_it_is_another()
     let mut viewer = Viewer::of(&server).await?;
     let mut tail = Command::new(program())
         .args(["tail", &format!("http://{address}"), "--json"])
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()?;
     let mut client = session(&server, "killed").await?;

@@ -25,7 +25,7 @@ const RESTARTS_REHEARSED: &str = "tachograph_provider_restarts";
 /// From rest after the warm-up to rest after the end. The history (8 MB) is as full as it gets both times, but not of
 /// the same frames; and the allocator gives back to the system only what is free at the end of an arena, of which
 /// each thread that ever ran has one.
-const GROWTH_MAX_BYTES: u64 = 24_000_000;
+const GROWTH_MAX_BYTES: u64 = 16_000_000;
 /// A stall is no excuse unless it was at least half of the second that a missed tick is late by.
 const STALL_THAT_EXCUSES: Duration = Duration::from_millis(500);
 const MEGABYTE: f64 = 1e6;
