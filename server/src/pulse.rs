@@ -26,7 +26,7 @@ impl Pulse {
             return;
         }
         let (owner, runtime) = (Arc::downgrade(owner), runtime.clone());
-        match thread::Builder::new().name("pulse".into()).spawn(move || beat(&owner, &runtime)) {
+        match thread::Builder::new().name("tachograph-pulse".into()).spawn(move || beat(&owner, &runtime)) {
             Ok(thread) => *beating = Some(thread),
             Err(error) => tracing::error!(%error, "a provider that blocks its thread can stop all ticks"),
         }

@@ -38,8 +38,13 @@ fn test_cells(document: &str) -> Vec<(usize, &str)> {
     cells
 }
 
-/// Whether a file has a test of this name: a function that is one, or, of another language, what a test is called.
+/// Whether a file, or one in a folder, has a test of this name: a function that is one, or, of another language, what a
+/// test is called.
 fn has_test(file: &Path, name: &str) -> Result<bool, Failure> {
+    if file.is_dir() {
+        let within = fs::read_dir(file)?.map(|entry| has_test(&entry?.path(), name));
+        return Ok(within.collect::<Result<Vec<bool>, _>>()?.contains(&true));
+    }
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     if file.extension().is_some_and(|extension| extension == "mjs") {
         return Ok(["test('", "test(`", "test(\""].iter().any(|call| text.contains(&format!("{call}{name}"))));

@@ -30,7 +30,7 @@ impl Lines {
     /// To standard error.
     pub(super) fn start() -> io::Result<Self> {
         let (sender, lines) = sync_channel(WAITING_MAX);
-        thread::Builder::new().name("log".into()).spawn(move || write_all(&lines))?;
+        thread::Builder::new().name("tachograph-log".into()).spawn(move || write_all(&lines))?;
         Ok(Self(sender))
     }
 }

@@ -43,9 +43,10 @@ const PROVIDER: [&str; 8] =
     ["--provider", "simulated", "--fallback", "simulated", "--chunk-seconds", "0.5", "--chunk-timeout-seconds", "3"];
 /// At most; a history of a minute is full by then.
 const WARM_UP_MAX: Duration = Duration::from_secs(120);
-/// What was left behind by a connection is gone by then: a session that drains ends within 10 s, threads for
-/// blocking work 10 s after their last.
+/// What was left behind by a connection is gone by then: a session that drains ends within 10 s, its threads 10 s later.
 const SETTLED_WITHIN: Duration = Duration::from_secs(45);
+/// Threads for blocking work end 10 s after their last.
+const IDLE_THREADS_END: Duration = Duration::from_secs(13);
 const ENDED_WITHIN: Duration = Duration::from_secs(12);
 /// What is told with a tick is a second old, and says what was before.
 const TOLD_WITHIN: Duration = Duration::from_millis(2_500);
@@ -77,7 +78,9 @@ pub async fn soak(options: Options) -> Result<Report, Failure> {
     let canary = Canary::start();
     let scene = Arc::new(Scene { address: server.address.clone(), ledger: Ledger::default() });
     let auditor = Auditor::start(&scene.address).await?;
-    sleep(Duration::from_secs(3)).await;
+    // What begins with the first session, and stays, is there from then on.
+    sessions::stay(Arc::clone(&scene), ADMITTED, Instant::now() + Duration::from_secs(2)).await;
+    sleep(IDLE_THREADS_END).await;
     let fresh = Resources::of(server.pid(), &auditor)?;
 
     let mut chance = Chance::new(seed);
