@@ -110,7 +110,7 @@ impl Server {
     }
 
     async fn get(&self, path: &str) -> String {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
     }
 
     /// Sees all events from now on, until `count` sessions ended.
@@ -600,7 +600,7 @@ async fn viewers_over_http_have_their_places_among_the_others() {
     let server = Server::start(builder(Limits { viewers: 2, ..Limits::default() })).await;
     let socket = server.watch().await.unwrap();
     let mut lines = TcpStream::connect(server.address).await.unwrap();
-    lines.write_all(b"GET /api/v1/stream HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    lines.write_all(b"GET /api/v1/stream HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     lines.read_exact(&mut [0; 16]).await.unwrap();
     let refused = server.get("/api/v1/stream").await;
     assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\"at_capacity\""), "{refused}");
@@ -671,7 +671,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let mut listener = simulated(0.01, Fault::None);
     listener.simulated = Some(Simulated::new(SimulatedControl::default()));
     let server = Server::start(Tachograph::builder().listener(listener)).await;
-    let request = "PUT /api/v1/simulated HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\n\
+    let request = "PUT /api/v1/simulated HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
                    content-length: 11\r\n\r\n{\"rtf\"";
     let answer = server.ask(request).await;
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"not_whole\""), "{answer}");

@@ -88,7 +88,7 @@ impl Server {
     /// A client that takes next to no memory itself.
     async fn client(&self) -> TcpStream {
         let mut client = TcpStream::connect(self.address).await.unwrap();
-        let request = "GET /ws/live-listener HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        let request = "GET /ws/live-listener HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         client.write_all(request.as_bytes()).await.unwrap();
         let _answer = client.read(&mut [0; 1_024]).await.unwrap();

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::connect_async;
 
 const LONG: Duration = Duration::from_secs(20);
-const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 struct Running {
     tacho: Tachograph,
@@ -265,7 +265,8 @@ async fn a_body_that_is_too_long_is_refused() {
     let running = start_with(Tachograph::builder().listener(listener), |server| server).await;
     let mut socket = running.connect().await;
     let body = format!("{{\"rtf\":0.5{}}}", " ".repeat(5_000));
-    let head = "PUT /api/v1/simulated HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ";
+    let head =
+        "PUT /api/v1/simulated HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ";
     let request = format!("{head}{}\r\n\r\n{body}", body.len());
     socket.write_all(request.as_bytes()).await.unwrap();
     let answer = read_answer(&mut socket).await;
@@ -290,7 +291,7 @@ async fn reader(running: &Running, buffer_bytes: u32) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(buffer_bytes).unwrap();
     let mut socket = socket.connect(running.address).await.unwrap();
-    socket.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    socket.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
     socket
 }
 
@@ -330,7 +331,7 @@ async fn a_shutdown_ends_in_time_whatever_state_connections_are_in() {
     let stuck = reader(&running, 4_096).await;
     let (viewer, _) = connect_async(format!("ws://{}/ws/stream", running.address)).await.unwrap();
     let mut lines = running.connect().await;
-    lines.write_all(b"GET /api/v1/stream HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    lines.write_all(b"GET /api/v1/stream HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     running.until("all are connected", |running| running.open() == 6.0).await;
     sleep(Duration::from_millis(500)).await;
     let began = Instant::now();
