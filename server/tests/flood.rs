@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_secs(120);
 const ROUNDS: u64 = 7;
 /// Until then memory grows by what the allocator keeps for itself.
 const FULL_AFTER: u64 = 4;
-/// The rounds after it have 20,000 connections: what is not let go of, of 2 KB each, is more.
+/// The rounds after it have 30,000 connections: what is not let go of, of 2 KB each, is more.
 const GROWTH_BYTES_MAX: u64 = 24 << 20;
 
 #[derive(Debug, PartialEq)]

@@ -77,7 +77,9 @@ fn without_descriptors_what_is_connected_goes_on_and_all_recovers() -> Result<()
     let mut asking = Asking::new(&server)?;
     let before = asking.figure("process_open_fds")?;
     let mut stream = connect(&server)?;
-    stream.write_all(b"GET /api/v1/stream?metrics=tachograph_ticks_missed&sessions=0 HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+    stream.write_all(
+        b"GET /api/v1/stream?metrics=tachograph_ticks_missed&sessions=0 HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    )?;
     let mut frames = BufReader::new(stream).lines();
 
     let mut clients = (0..CLIENTS).map(|_| connect(&server)).collect::<Result<Vec<_>, _>>()?;

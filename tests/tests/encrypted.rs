@@ -56,6 +56,10 @@ fn its_own_clients_trust_the_file_that_is_named_and_nobody_else() -> Result<(), 
     assert_eq!(untrusting.status.code(), Some(1), "{untrusting:?}");
     let plain = run(&["tail", &format!("http://{}", server.address)], SOON)?;
     assert_eq!(plain.status.code(), Some(1), "{plain:?}");
+    let well = run(&["health", &url, "--tls-ca", &certificate], SOON)?;
+    assert!(well.status.success(), "{well:?}");
+    let doubtful = run(&["health", &url], SOON)?;
+    assert_eq!(doubtful.status.code(), Some(1), "{doubtful:?}");
     let nobody = run(&["tail", &url, "--tls-ca", &key], SOON)?;
     assert!(nobody.stderr.contains("no certificate of an authority"), "{}", nobody.stderr);
     Ok(())
@@ -94,8 +98,8 @@ fn what_cannot_be_encrypted_with_is_one_clear_line() -> Result<(), Failure> {
     for (args, code, said) in [
         (&["--tls-cert", &certificate][..], 2, "--tls-key"),
         (&["--tls-key", &key], 2, "--tls-cert"),
-        (&["--tls-cert", "no-such.pem", "--tls-key", &key], 1, "no-such.pem"),
-        (&["--tls-cert", &certificate, "--tls-key", &certificate], 1, "no private key"),
+        (&["--tls-cert", "no-such.pem", "--tls-key", &key], 2, "no-such.pem"),
+        (&["--tls-cert", &certificate, "--tls-key", &certificate], 2, "no private key"),
     ] {
         let ended = run(&[&listen[..], args].concat(), SOON)?;
         assert_eq!(ended.status.code(), Some(code), "{args:?}: {ended:?}");

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::config::Complaint;
 use super::token::{TokenSourceError, tokens};
 use crate::access::{Access, AccessConfig, HostName, Network, Origin, Token};
 
@@ -59,6 +60,19 @@ impl AccessArgs {
             allowed_origins: self.allowed_origin.clone(),
             trusted_proxies: self.trusted_proxy.clone(),
         })
+    }
+
+    /// What is wrong in files that can be read: of others that is told anyhow.
+    pub(super) fn complaints(&self) -> Vec<Complaint> {
+        let roles = [
+            ("view-token-file", &self.view_token_file, VIEW_TOKEN),
+            ("feed-token-file", &self.feed_token_file, FEED_TOKEN),
+        ];
+        let told = roles.into_iter().filter_map(|(setting, file, variable)| match tokens(file.as_deref(), variable) {
+            Ok(_) | Err(TokenSourceError::File { .. }) => None,
+            Err(error) => Some(Complaint::new(setting, error.to_string())),
+        });
+        told.collect()
     }
 
     /// What is given by now. Where that is no token, the one that was made stays.

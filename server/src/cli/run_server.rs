@@ -126,7 +126,7 @@ impl ServeArgs {
 
     /// What does not go together, found without any effect: each part that has such rules adds its own.
     pub(super) fn complaints(&self) -> Vec<Complaint> {
-        self.otlp.complaints()
+        [self.access.complaints(), self.transport.complaints(), self.otlp.complaints()].concat()
     }
 
     fn listener(&self, providers: Providers) -> Listener {

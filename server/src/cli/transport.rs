@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::config::Complaint;
 use crate::{Limits, Server, Tachograph, Tls, TlsError};
 
 /// What the process has open beside connections: its listener, its runtime, its logs, files that it reads.
@@ -59,6 +60,15 @@ impl TransportArgs {
 
     pub(super) fn scheme(&self) -> &'static str {
         if self.tls_cert.is_some() { "https" } else { "http" }
+    }
+
+    /// What is wrong in files that can be read: of others that is told anyhow.
+    pub(super) fn complaints(&self) -> Vec<Complaint> {
+        let complaint = |error: TlsError| match error {
+            TlsError::Unreadable { .. } => None,
+            error => Some(Complaint::new("tls-cert", error.to_string())),
+        };
+        self.tls().err().and_then(complaint).into_iter().collect()
     }
 
     /// What is given to speak https with.

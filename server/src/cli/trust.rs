@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::Connector;
 
 use crate::Tls;
@@ -29,5 +30,10 @@ impl TrustArgs {
         }
         let config = client_config(self.tls_ca.as_deref())?;
         Ok(Connector::Rustls(Arc::new(config)))
+    }
+
+    /// What encrypts any other connection.
+    pub(super) fn encryption(&self) -> Result<TlsConnector, TrustError> {
+        Ok(Arc::new(client_config(self.tls_ca.as_deref())?).into())
     }
 }
