@@ -49,6 +49,7 @@
 pub mod access;
 mod app;
 mod backoff;
+mod block;
 pub mod bridge;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -1,6 +1,8 @@
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
+
+use crate::block::Block;
 
 /// Wrong tokens that an address may show in a row.
 const BURST: u32 = 10;
@@ -18,7 +20,7 @@ const ADDRESSES_MAX: usize = 4_096;
 /// other crates neither bound the addresses that they keep nor tell the two limits apart as it is done here.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
-    full_at: HashMap<IpAddr, Duration>,
+    full_at: HashMap<Block, Duration>,
     all_full_at: Duration,
 }
 
@@ -28,7 +30,7 @@ impl Attempts {
     /// # Errors
     /// It has to wait.
     pub(super) fn check(&self, address: IpAddr, now: Duration) -> Result<(), Duration> {
-        let Some(full_at) = self.full_at.get(&key(address)) else { return Ok(()) };
+        let Some(full_at) = self.full_at.get(&Block::of(address)) else { return Ok(()) };
         let wait = wait(*full_at, BURST, EVERY, now).max(wait(self.all_full_at, BURST_OF_ALL, EVERY_OF_ALL, now));
         if wait.is_zero() { Ok(()) } else { Err(wait) }
     }
@@ -36,7 +38,7 @@ impl Attempts {
     /// An address showed a wrong token. Returns how many others there was no room for any more.
     pub(super) fn failed(&mut self, address: IpAddr, now: Duration) -> u64 {
         self.all_full_at = self.all_full_at.max(now) + EVERY_OF_ALL;
-        let address = key(address);
+        let address = Block::of(address);
         let full_at = self.full_at.get(&address).copied().unwrap_or_default();
         let let_go = if full_at.is_zero() { self.make_room(now) } else { 0 };
         self.full_at.insert(address, full_at.max(now) + EVERY);
@@ -58,17 +60,6 @@ impl Attempts {
 
 fn wait(full_at: Duration, burst: u32, every: Duration, now: Duration) -> Duration {
     full_at.saturating_sub(now + every * (burst - 1))
-}
-
-/// Who has an address of IPv6 has all of its /64.
-fn key(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
 }
 
 #[cfg(test)]
@@ -100,7 +91,6 @@ mod tests {
         (0..BURST).for_each(|number| _ = attempts.failed(address(&format!("2001:db8:1:1::{number}")), now));
         assert!(attempts.check(address("2001:db8:1:1:ffff::1"), now).is_err());
         assert!(attempts.check(address("2001:db8:1:2::1"), now).is_ok());
-        assert_eq!(key(address("::ffff:192.0.2.1")), address("192.0.2.1"));
     }
 
     #[test]
