@@ -13,6 +13,7 @@ mod network;
 mod pages;
 mod recording;
 mod safety;
+mod signed_in;
 mod time;
 mod trouble;
 mod window;
