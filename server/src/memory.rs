@@ -16,8 +16,8 @@ pub(crate) struct SessionsMemory {
     bytes_max: AtomicUsize,
     /// More was taken than there may be.
     exceeded: Notify,
-    /// It was, and there is not as much room again as there is to be.
-    is_full: AtomicBool,
+    /// Sessions were ended for it, and there is not as much room again as there is to be.
+    is_shedding: AtomicBool,
 }
 
 /// What one session holds, with its connection. Clones of the handle are the same account.
@@ -40,7 +40,7 @@ impl SessionsMemory {
             bytes: AtomicUsize::new(0),
             bytes_max: AtomicUsize::new(bytes_max),
             exceeded: Notify::new(),
-            is_full: AtomicBool::new(false),
+            is_shedding: AtomicBool::new(false),
         })
     }
 
@@ -67,10 +67,17 @@ impl SessionsMemory {
 
     /// Whether there is no room for another session.
     pub(crate) fn is_full(&self) -> bool {
-        if self.bytes() <= self.bytes_kept() {
-            self.is_full.store(false, Ordering::Relaxed);
+        let bytes = self.bytes();
+        if bytes <= self.bytes_kept() {
+            self.is_shedding.store(false, Ordering::Relaxed);
         }
-        self.is_full.load(Ordering::Relaxed)
+        bytes > self.bytes_max() || self.is_shedding.load(Ordering::Relaxed)
+    }
+
+    /// Sessions are ended from now on: there is no room for others until so much is held as is kept. More than there
+    /// may be for a moment, by what is let go of at once, is no reason.
+    pub(crate) fn begin_shedding(&self) {
+        self.is_shedding.store(true, Ordering::Relaxed);
     }
 
     /// Waits until more is held than may be.
@@ -91,7 +98,6 @@ impl SessionsMemory {
 
     fn check(&self, bytes: usize) {
         if bytes > self.bytes_max() {
-            self.is_full.store(true, Ordering::Relaxed);
             self.exceeded.notify_one();
         }
     }
@@ -159,10 +165,13 @@ mod tests {
         assert!(!all.is_full() && all.exceeded().now_or_never().is_none(), "the limit itself may be held");
         held.grow(1);
         assert!(all.is_full() && all.exceeded().now_or_never().is_some());
+        all.begin_shedding();
         drop(second);
         assert!(all.is_full() && all.exceeded().now_or_never().is_none(), "less than the limit, more than 90 %");
         drop(first);
         assert!(!all.is_full());
+        drop(account.hold(1_000));
+        assert!(!all.is_full(), "what was let go of at once");
         all.set_bytes_max(500);
         assert!(all.is_full() && all.exceeded().now_or_never().is_some(), "a limit can be lowered below what is held");
     }

@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::{Handle, Id, RuntimeFlavor};
 use tokio_util::task::AbortOnDropHandle;
 
 /// The longest that all may have to wait for a blocked thread, as long as another one is free.
@@ -16,18 +16,20 @@ const EVERY: Duration = Duration::from_millis(100);
 /// provider that blocks would stop every tick. A thread of its own gives the runtime something to do now and then,
 /// which wakes another thread, and that takes the turn.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse(Mutex<Option<JoinHandle<()>>>);
+pub(crate) struct Pulse(Mutex<Vec<(Id, JoinHandle<()>)>>);
 
 impl Pulse {
-    /// Begins, unless it beats already; until `owner` is gone, or the runtime.
+    /// Begins, unless it beats already for this runtime; until `owner` is gone, or the runtime.
     pub(crate) fn keep<T: Send + Sync + 'static>(&self, owner: &Arc<T>, runtime: &Handle) {
         let mut beating = self.0.lock();
-        if beating.as_ref().is_some_and(|thread| !thread.is_finished()) || !has_threads(runtime) {
+        beating.retain(|(_, thread)| !thread.is_finished());
+        if beating.iter().any(|(id, _)| *id == runtime.id()) || !has_threads(runtime) {
             return;
         }
+        let id = runtime.id();
         let (owner, runtime) = (Arc::downgrade(owner), runtime.clone());
         match thread::Builder::new().name("tachograph-pulse".into()).spawn(move || beat(&owner, &runtime)) {
-            Ok(thread) => *beating = Some(thread),
+            Ok(thread) => beating.push((id, thread)),
             Err(error) => tracing::error!(%error, "a provider that blocks its thread can stop all ticks"),
         }
     }
@@ -89,7 +91,7 @@ mod tests {
         let has_ended = |pulse: &Pulse| {
             let began = Instant::now();
             while began.elapsed() < Duration::from_secs(10) {
-                if pulse.0.lock().as_ref().is_none_or(JoinHandle::is_finished) {
+                if pulse.0.lock().iter().all(|(_, thread)| thread.is_finished()) {
                     return true;
                 }
                 thread::sleep(Duration::from_millis(10));
@@ -97,7 +99,8 @@ mod tests {
             false
         };
         pulse.keep(&owner, runtime.handle());
-        assert!(!pulse.0.lock().as_ref().unwrap().is_finished());
+        pulse.keep(&owner, runtime.handle());
+        assert_eq!(pulse.0.lock().iter().filter(|(_, thread)| !thread.is_finished()).count(), 1);
         drop(owner);
         assert!(has_ended(&pulse));
         let owner = Arc::new(());

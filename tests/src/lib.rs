@@ -196,6 +196,16 @@ impl Server {
         Ok(ureq::get(format!("http://{}{path}", self.address)).call()?.body_mut().read_to_string()?)
     }
 
+    /// Puts a body of JSON to an address of the server.
+    ///
+    /// # Errors
+    /// There is no good answer.
+    pub fn put(&self, path: &str, body: &str) -> Result<(), Failure> {
+        let request = ureq::put(format!("http://{}{path}", self.address)).header("content-type", "application/json");
+        request.send(body)?;
+        Ok(())
+    }
+
     /// The newest frame.
     ///
     /// # Errors

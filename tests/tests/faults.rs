@@ -56,6 +56,12 @@ impl Viewer {
         Ok(Self { socket: open_socket(&server.address, "/ws/stream", None).await?, follower: Follower::default() })
     }
 
+    /// One of some metrics.
+    async fn of_some(server: &Server) -> Result<Self, Failure> {
+        let socket = open_socket(&server.address, "/ws/stream?metrics=audio_", None).await?;
+        Ok(Self { socket, follower: Follower::default() })
+    }
+
     /// The receipt of a session that ends.
     async fn receipt(&mut self, session_id: &str) -> Result<Receipt, Failure> {
         let mut found = None;
@@ -138,6 +144,7 @@ async fn a_client_that_vanishes_without_a_fin_is_let_go_of_after_a_minute() -> R
 async fn sigterm_gives_every_session_its_receipt_and_tells_every_viewer() -> Result<(), Failure> {
     let mut server = Server::start("serve", &["--provider", "simulated", "--simulated-rtf", "0.9"])?;
     let mut viewer = Viewer::of(&server).await?;
+    let mut filtered = Viewer::of_some(&server).await?;
     let mut client = session(&server, "told").await?;
     client.play(&[SYSTEM, MIC], Pace::SPEECH, soon(3)).await?;
     // What is on its way when the signal comes is not received.
@@ -147,6 +154,7 @@ async fn sigterm_gives_every_session_its_receipt_and_tells_every_viewer() -> Res
     let receipt = assert_all_is_accounted_for(&client)?;
     assert!(receipt.sources.iter().all(|source| source.bytes.processed > 0));
     assert_eq!((client.heard.close_code, viewer.end().await?), (Some(GOING_AWAY), Some(GOING_AWAY)));
+    assert_eq!(filtered.end().await?, Some(GOING_AWAY));
     assert_eq!(server.wait(Duration::from_secs(12))?.code(), Some(0));
     Ok(())
 }
@@ -205,7 +213,7 @@ fn signal(child: &std::process::Child, name: &str) -> Result<(), Failure> {
 fn serve_loudly() -> Result<(Command, String), Failure> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
     let mut command = Command::new(program());
-    command.args(["serve", "--listen", &address, "--log", "trace"]);
+    command.args(["serve", "--listen", &address, "--log", "trace", "--provider", "simulated"]);
     Ok((command, address))
 }
 
@@ -219,6 +227,14 @@ async fn assert_only_lines_are_lost(mut server: Server) -> Result<(), Failure> {
     assert_eq!((receipt.ticks_missed, client.heard.close_code), (0, Some(1000)));
     assert!(client.heard.errors.is_empty() && client.heard.ticks.len() >= 4, "{:?}", client.heard);
     assert_eq!(viewer.receipt("unlogged").await?.sources, receipt.sources);
+    // Panics are told by the log, too.
+    server.put("/api/v1/simulated", r#"{"fault": "panic"}"#)?;
+    let mut unlucky = session(&server, "unlucky").await?;
+    unlucky.play(&[SYSTEM, MIC], Pace::SPEECH, soon(8)).await?;
+    unlucky.stop().await?;
+    let receipt = assert_all_is_accounted_for(&unlucky)?;
+    assert_eq!((receipt.ticks_missed, unlucky.heard.close_code), (0, Some(1000)));
+    assert!(receipt.sources.iter().all(|source| source.bytes.processed == 0 && source.bytes.dropped > 0));
     sleep(FRAME_AGE_MAX).await;
     let registry = server.snapshot()?.registry.into_owned();
     assert!(registry.counter("tachograph_log_lines_lost", &[]) > Some(0));

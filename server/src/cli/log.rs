@@ -72,6 +72,19 @@ impl LogArgs {
                 (LogFilter::of(log.reload_handle()), log.try_init())
             }
         };
+        log_panics();
         Ok(filter)
     }
+}
+
+/// A panic is a line of the log as any other: Rust's own way writes to standard error itself, and would hold up its
+/// thread where nobody reads that.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let why = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(why, place, "a task panicked");
+    }));
 }

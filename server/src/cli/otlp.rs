@@ -12,7 +12,7 @@ use crate::export::{Endpoint, Otlp, OtlpError, Temporality, checked_header, chec
 
 /// The last figures are those of a server whose sessions ended, if that does not take longer: then there is still
 /// time to push them before the process has to end.
-const SERVED_WITHIN: Duration = Duration::from_secs(6);
+const SERVED_WITHIN: Duration = Duration::from_millis(6_300);
 
 #[derive(Debug, Args)]
 pub(super) struct OtlpArgs {

@@ -15,7 +15,7 @@ use crate::provider::{Fault, Providers, Simulated, SimulatedControl, Vad};
 use crate::{Limits, Tachograph, Tls};
 
 /// After a signal the process ends within 10 s, even if nothing else in it gets to run.
-const WATCHDOG: Duration = Duration::from_millis(9_800);
+const WATCHDOG: Duration = Duration::from_millis(9_500);
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {

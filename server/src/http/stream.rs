@@ -112,7 +112,11 @@ async fn send_frames(app: App, mut cursor: Cursor, framing: Framing, sender: mps
     let mut next = opening_gap(framing, cursor.outcome());
     loop {
         if let Some(bytes) = next.take() {
-            match sender.send_timeout(Ok(bytes), WRITE_MAX).await {
+            let sent = tokio::select! {
+                sent = sender.send_timeout(Ok(bytes), WRITE_MAX) => sent,
+                () = app.shutdown.cancelled() => return,
+            };
+            match sent {
                 Ok(()) => {}
                 Err(SendTimeoutError::Timeout(_)) => return app.metrics.viewers_cut_off.inc(),
                 Err(SendTimeoutError::Closed(_)) => return,

@@ -48,7 +48,9 @@ impl Relays {
         let channel = Arc::new(Channel::new(LIMITS));
         relays.insert(wanted.clone(), Arc::clone(&channel));
         app.metrics.subscriptions.set(relays.len() as f64);
-        tokio::spawn(run(app.clone(), wanted.clone(), Arc::clone(&channel)));
+        let relay =
+            Relay { app: app.clone(), wanted: wanted.clone(), channel: Arc::clone(&channel), is_forgotten: false };
+        tokio::spawn(run(relay));
         Ok(channel)
     }
 
@@ -69,10 +71,11 @@ impl Relays {
 }
 
 /// Follows the whole stream and writes what is wanted of it, for as long as somebody reads.
-async fn run(app: App, wanted: Wanted, channel: Arc<Channel>) {
+async fn run(mut relay: Relay) {
+    let Relay { app, wanted, channel, .. } = &relay;
     let ended = tokio::select! {
         // Readers of what failed would find no sense in what another one writes: they come again.
-        ended = AssertUnwindSafe(follow(&app, &wanted, &channel)).catch_unwind() => {
+        ended = AssertUnwindSafe(follow(app, wanted, channel)).catch_unwind() => {
             ended.unwrap_or(Err(WriteError::Failed))
         }
         () = app.shutdown.cancelled() => Ok(Ended::Stream),
@@ -81,11 +84,25 @@ async fn run(app: App, wanted: Wanted, channel: Arc<Channel>) {
         tracing::error!(%error, "a subscription cannot be served any more");
         app.note_failure(Task::Subscription);
     }
-    if !matches!(ended, Ok(Ended::Idle)) {
-        // Whoever wants it again gets another one.
-        let relays = &app.hub.relays;
-        relays.remove(&app, &wanted, &mut relays.0.lock());
-        channel.close();
+    relay.is_forgotten = matches!(ended, Ok(Ended::Idle));
+}
+
+/// A stream that is written. However that ends, also with the runtime, its readers are told, and whoever wants it again
+/// gets another one.
+struct Relay {
+    app: App,
+    wanted: Wanted,
+    channel: Arc<Channel>,
+    is_forgotten: bool,
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if !self.is_forgotten {
+            let relays = &self.app.hub.relays;
+            relays.remove(&self.app, &self.wanted, &mut relays.0.lock());
+            self.channel.close();
+        }
     }
 }
 

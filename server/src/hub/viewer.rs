@@ -16,6 +16,7 @@ pub(crate) const WRITE_MAX: Duration = Duration::from_secs(30);
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 const GOING_AWAY: u16 = 1001;
 const UNAUTHORIZED: u16 = 1008;
+const INTERNAL: u16 = 1011;
 
 /// Gives one page what its cursor reads; what a page sends is not read.
 pub(crate) async fn view(viewer: Viewer, mut cursor: Box<Cursor>, admission: Admission, mut socket: Box<WebSocket>) {
@@ -29,6 +30,7 @@ pub(crate) async fn view(viewer: Viewer, mut cursor: Box<Cursor>, admission: Adm
         Ended::Closed => return until_gone(&mut socket).await,
         Ended::Faulty(fault) => fault.close(),
         Ended::Revoked => Some((UNAUTHORIZED, "unauthorized")),
+        Ended::Failed => Some((INTERNAL, "the stream failed; connect again")),
         Ended::Shutdown => Some((GOING_AWAY, "server is shutting down")),
     };
     let Some((code, reason)) = close else { return };
@@ -51,6 +53,8 @@ enum Ended {
     Closed,
     Faulty(SocketFault),
     Shutdown,
+    /// What it looked at cannot be told any more.
+    Failed,
     /// It may look no more.
     Revoked,
 }
@@ -61,7 +65,8 @@ async fn send_frames(app: &App, cursor: &mut Cursor, socket: &mut WebSocket) -> 
         let batch = tokio::select! {
             batch = cursor.next() => match batch {
                 Some(batch) => batch,
-                None => return Ended::Gone,
+                None if app.shutdown.is_cancelled() => return Ended::Shutdown,
+                None => return Ended::Failed,
             },
             // Read on, so that pings are answered and a close is noticed; no faster than may be.
             received = read(socket, read_at) => match received {

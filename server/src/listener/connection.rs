@@ -33,7 +33,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long the closing handshake may take.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// A server that ends gives its sessions less time than a client that stops.
-const SHUTDOWN_DRAIN_MAX: Duration = Duration::from_secs(6);
+const SHUTDOWN_DRAIN_MAX: Duration = Duration::from_secs(5);
 /// A connection without a session is not kept for long.
 const START_MAX: Duration = Duration::from_secs(30);
 /// A client that was slow but allowed for still gets its receipt.

@@ -92,7 +92,9 @@ impl Listened {
 
     /// Takes in a frame, and begins to work for its source when it is new.
     pub(super) fn receive(self: &Arc<Self>, source: SourceName, frame: Bytes) -> Result<(), DecodeError> {
-        let frame = CountedAudio::count(frame, &self.client.outbox.account);
+        // One that is longer than may wait is refused, and let go of with its message.
+        let can_wait = frame.len() <= self.listener.audio.queue_bytes_max;
+        let frame = if can_wait { CountedAudio::count(frame, &self.client.outbox.account) } else { frame };
         let is_new = {
             let mut audio = self.audio.lock();
             self.session.update(|model, now| audio.receive(model, source, frame, now))?

@@ -1,8 +1,13 @@
+use std::time::Duration;
+
 use tachograph_core::time::Moment;
 use tokio::time::Instant;
 
 use crate::limits::Limits;
 use crate::pace::Bucket;
+
+/// A client that owes more is looked at again after so long: its close must be noticed.
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How fast a client's connection is read: so many messages and so many bytes a second. Pings and pongs are
 /// messages, too.
@@ -32,7 +37,7 @@ impl Pace {
         }
         let by_messages = self.messages.take(1, messages_per_second.into(), now);
         let by_bytes = self.bytes.take(bytes as u64, bytes_per_second.into(), now);
-        let wait = by_messages.max(by_bytes);
+        let wait = by_messages.max(by_bytes).min(WAIT_MAX);
         self.read_at = (!wait.is_zero()).then(|| Instant::now() + wait);
         if wait.is_zero() {
             return None;

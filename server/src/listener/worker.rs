@@ -158,7 +158,10 @@ impl Worker {
     }
 
     fn let_go(&mut self) {
-        *self.in_use.lock() = None;
+        // Its end is its own code: no lock waits for that, and no thread of the runtime.
+        if let Some(provider) = self.in_use.lock().take() {
+            drop(spawn_blocking(move || drop(provider)));
+        }
         self.quality = None;
     }
 

@@ -102,7 +102,11 @@ impl Serving {
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
+            // Whoever has asked for nothing yet, or not whole, is owed no answer.
             () = self.app.shutdown.cancelled() => {
+                if !visit.has_asked() {
+                    return;
+                }
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

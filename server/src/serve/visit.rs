@@ -11,11 +11,13 @@ pub(super) struct Visit {
     permit: Permit,
     /// Something was read that can be the beginning of a request.
     has_begun: AtomicBool,
+    /// A request came whole.
+    has_asked: AtomicBool,
 }
 
 impl Visit {
     pub(super) fn new(permit: Permit) -> Arc<Self> {
-        Arc::new(Self { permit, has_begun: AtomicBool::new(false) })
+        Arc::new(Self { permit, has_begun: AtomicBool::new(false), has_asked: AtomicBool::new(false) })
     }
 
     pub(super) fn app(&self) -> &App {
@@ -25,6 +27,16 @@ impl Visit {
     /// Something was read.
     pub(super) fn begin(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// A request came whole.
+    pub(super) fn ask(&self) {
+        self.has_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any did.
+    pub(super) fn has_asked(&self) -> bool {
+        self.has_asked.load(Ordering::Relaxed)
     }
 
     /// The next request is waited for.

@@ -56,6 +56,7 @@ impl Told {
         if staying <= memory.bytes_max() {
             return;
         }
+        memory.begin_shedding();
         for session in by_turn(app.sessions.all(), memory.bytes_max() / GREEDY_PART) {
             if staying <= memory.bytes_kept() {
                 return;

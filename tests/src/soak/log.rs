@@ -42,13 +42,13 @@ impl Complaints {
         let line = String::from_utf8_lossy(line);
         if let Ok(entry) = serde_json::from_str::<Value>(&line) {
             let level = entry["level"].as_str().unwrap_or("none").to_lowercase();
-            if level == "error" {
+            if is_rehearsed_panic(&entry) {
+                self.panics_rehearsed += 1;
+            } else if level == "error" {
                 self.note(&line);
             }
             *self.lines.entry(level).or_default() += 1;
-        } else if line.contains("panicked at") && line.contains("provider/simulated.rs") {
-            self.panics_rehearsed += 1;
-        } else if !is_part_of_a_rehearsed_panic(&line) {
+        } else if !line.trim().is_empty() {
             self.note(&line);
         }
     }
@@ -60,7 +60,7 @@ impl Complaints {
     }
 }
 
-fn is_part_of_a_rehearsed_panic(line: &str) -> bool {
-    let line = line.trim();
-    line.is_empty() || line == "simulated panic" || line.starts_with("note: run with `RUST_BACKTRACE")
+fn is_rehearsed_panic(entry: &Value) -> bool {
+    let place = entry["place"].as_str().unwrap_or_default();
+    entry["why"] == "simulated panic" && place.contains("provider/simulated.rs")
 }

@@ -135,6 +135,9 @@ async fn follow(mut hangups: tokio::signal::unix::Signal, mut reload: Reload, st
             stop.cancel();
             return;
         }
-        reload.run();
+        // What ends reads nothing again.
+        if !stop.is_cancelled() {
+            reload.run();
+        }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Reader {
     whole: u64,
     /// The last series that was read, where a reading ended before its end.
     put_off_after: Option<Place>,
+    /// What of the newest reading is not handed on yet.
+    draft: Draft,
 }
 
 /// A series' family and its number there, as the registry lists them.
@@ -53,7 +55,7 @@ impl Reader {
     pub(super) fn new(registry: Registry, outbox: Arc<Outbox>) -> Self {
         let started = unix_millis() * 1_000_000;
         let (ledger, now, whole) = (Ledger::default(), started, started);
-        Self { registry, outbox, ledger, started, cut: 0, now, whole, put_off_after: None }
+        Self { registry, outbox, ledger, started, cut: 0, now, whole, put_off_after: None, draft: Draft::default() }
     }
 
     /// Whether the newest reading ended before its end.
@@ -63,37 +65,43 @@ impl Reader {
 
     /// Reads everything, or what there is room for.
     pub(super) async fn read(&mut self) {
+        // A reading that broke off had taken this from the ledger.
+        self.hand_on();
         self.cut += 1;
         // A clock that was set back does not turn a span around.
         self.now = (unix_millis() * 1_000_000).max(self.now + 1);
         let begin = self.put_off_after.take().unwrap_or_default();
         let mut walk = self.registry.walk(self.now / 1_000_000);
-        let (mut draft, mut place, mut series_read) = (Draft::default(), Place::default(), 0);
+        let (mut place, mut series_read) = (Place::default(), 0);
         loop {
-            if draft.is_empty() && !self.outbox.has_room(self.cut) {
+            if self.draft.is_empty() && !self.outbox.has_room(self.cut) {
                 return self.put_off(place.max(begin));
             }
             let Some(series) = walk.next() else { break };
             place.step_to(&series);
             if place > begin {
-                self.add(&series, &mut draft);
+                self.add(&series);
             }
             series_read += 1;
-            if draft.is_full() {
-                self.push(&mut draft);
+            if self.draft.is_full() {
+                self.hand_on();
             }
             if series_read % SERIES_AT_ONCE == 0 {
+                self.put_off_after = Some(place.clone().max(begin.clone()));
                 yield_now().await;
             }
         }
-        self.push(&mut draft);
+        self.hand_on();
+        self.put_off_after = None;
         self.whole = self.now;
     }
 
-    /// Gives up what a reading that was put off did not come to. Returns how many points that would have been.
+    /// Gives up what a reading that was put off, or broke off, did not hand on. Returns how many points that would have
+    /// been.
     pub(super) fn give_up(&mut self) -> u64 {
-        let Some(begin) = self.put_off_after.take() else { return 0 };
-        let (mut walk, mut place, mut points) = (self.registry.walk(self.now / 1_000_000), Place::default(), 0);
+        let mut points = std::mem::take(&mut self.draft).points();
+        let Some(begin) = self.put_off_after.take() else { return points };
+        let (mut walk, mut place) = (self.registry.walk(self.now / 1_000_000), Place::default());
         while let Some(series) = walk.next() {
             place.step_to(&series);
             if place > begin {
@@ -108,9 +116,9 @@ impl Reader {
         self.put_off_after = Some(after);
     }
 
-    fn add(&mut self, series: &Walked<'_>, draft: &mut Draft) {
+    fn add(&mut self, series: &Walked<'_>) {
         if let Some(point) = self.point(series) {
-            draft.add(series, point, &self.outbox.envelope);
+            self.draft.add(series, point, &self.outbox.envelope);
         }
     }
 
@@ -124,9 +132,9 @@ impl Reader {
         Some(Point::new(series, &value, Span { start: start.unwrap_or(self.whole), end }))
     }
 
-    fn push(&self, draft: &mut Draft) {
-        if !draft.is_empty() {
-            self.outbox.push(draft.finish(&self.outbox.envelope, self.cut));
+    fn hand_on(&mut self) {
+        if !self.draft.is_empty() {
+            self.outbox.push(self.draft.finish(&self.outbox.envelope, self.cut));
         }
     }
 }
@@ -260,6 +268,22 @@ mod tests {
         assert!(reader.is_put_off());
         let read = counts(&sent(&reader)).count() as u64;
         assert_eq!((read + reader.give_up(), reader.give_up()), (12_000, 0));
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_breaks_off_loses_nothing() {
+        let registry = Registry::with_series_limit(4_000);
+        add_to_all(&registry, 600);
+        let mut reader = reader(&registry, Temporality::Delta);
+        // It yields on the way.
+        assert!(futures_util::FutureExt::now_or_never(reader.read()).is_none());
+        assert!(reader.outbox.buffer.lock().len() == 0 && !reader.draft.is_empty());
+        let mut seen = BTreeMap::new();
+        for _ in 0..2 {
+            reader.read().await;
+            counts(&sent(&reader)).for_each(|(name, count)| *seen.entry(name).or_default() += count);
+        }
+        assert_eq!((seen.len(), seen.values().sum::<i64>()), (1_800, 3 * 600 * 601 / 2));
     }
 
     #[tokio::test]

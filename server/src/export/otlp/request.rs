@@ -81,6 +81,11 @@ impl Draft {
         self.points += 1;
     }
 
+    /// Points that it holds.
+    pub(super) fn points(&self) -> u64 {
+        self.points as u64
+    }
+
     /// The request, for a reading of the registry; the draft is empty then.
     pub(super) fn finish(&mut self, envelope: &Envelope, cut: u64) -> Request {
         let Self { metrics, points, .. } = std::mem::take(self);

@@ -34,14 +34,16 @@ pub(super) async fn run(app: Weak<Shared>, reader: Reader, sender: Sender, every
         shutdown.cancelled().await;
         sleep(FLUSH_MAX).await;
     };
-    let work = supervise(app, Task::Exporter, || {
-        let halves = Arc::clone(&halves);
-        async move {
-            let (mut reader, mut sender) = (halves.0.lock().await, halves.1.lock().await);
-            let (outbox, shutdown) = (Arc::clone(&sender.outbox), sender.shutdown.clone());
-            tokio::join!(read_each_interval(&mut reader, &outbox, every, &shutdown), sender.send_all());
-        }
+    // Each by itself, so that a failure of one does not break off what the other does.
+    let reading = supervise(Weak::clone(&app), Task::Exporter, || {
+        let (halves, outbox, shutdown) = (Arc::clone(&halves), Arc::clone(&outbox), shutdown.clone());
+        async move { read_each_interval(&mut *halves.0.lock().await, &outbox, every, &shutdown).await }
     });
+    let sending = supervise(app, Task::Exporter, || {
+        let halves = Arc::clone(&halves);
+        async move { halves.1.lock().await.send_all().await }
+    });
+    let work = async { tokio::join!(reading, sending) };
     tokio::select! {
         _done = work => {}
         () = too_late => {
