@@ -391,6 +391,27 @@ async fn a_flood_of_sessions_beyond_the_memory_neither_flaps_nor_harms_the_oldes
     server.admitted("after").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_fills_no_memory_and_shuts_nobody_out() {
+    let server = Server::start(builder(Limits::default())).await;
+    let mut sessions = Vec::new();
+    for number in 0..25 {
+        sessions.push(server.admitted(&number.to_string()).await);
+    }
+    let held = || server.tacho.metrics().sessions_bytes.value();
+    server.until("all are counted", |_| held() > 600_000.0).await;
+    // They hold more than is kept once there was too much, and there is room for one more.
+    let sessions_bytes = held() as usize + 40_000;
+    server.tacho.set_limits(Limits { sessions_bytes, ..Limits::default() });
+    for _ in 0..5 {
+        sessions[0].say(Message::binary(vec![0; 500_000])).await;
+        let too_large = |message: &ServerMessage| matches!(message, ServerMessage::Error(error) if error.code == ErrorCode::TooLarge);
+        sessions[0].hear(too_large).await;
+    }
+    sessions.push(server.admitted("one more").await);
+    assert_eq!((server.counter("tachograph_sessions_shed"), server.counter("tachograph_sessions_refused")), (0, 0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_session_that_fills_the_memory_alone_goes_before_those_that_came_after_it() {
     let mut listener = simulated(1.0, Fault::Hang);
