@@ -409,33 +409,109 @@ async fn a_stolen_cookie_and_what_is_open_end_with_the_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_cannot_be_tried_one_after_another_and_others_are_not_locked_out() {
-    let stage = start(guarded()).await;
-    let guesser = Ipv4Addr::new(127, 0, 0, 2);
+    let proxy = Ipv4Addr::new(127, 0, 0, 9);
+    let trusted_proxies = vec![proxy.to_string().parse().unwrap()];
+    let stage = start(AccessConfig { trusted_proxies, ..guarded() }).await;
     let guess = format!("token={WRONG}");
-    let mut statuses = Vec::new();
-    for number in 0..14 {
-        let shown = bearer(WRONG);
-        let answer = if number % 2 == 0 {
-            stage.send(guesser, "POST /sign-in", &[], &guess).await
-        } else {
-            stage.send(guesser, "GET /metrics", &[&shown], "").await
-        };
-        statuses.push(answer.status);
+    for shows_header in [false, true] {
+        let mut statuses = Vec::new();
+        for number in 2..16 {
+            // All of them are this machine.
+            let guesser = Ipv4Addr::new(127, 0, 0, number);
+            let shown = bearer(WRONG);
+            let answer = if shows_header {
+                stage.send(guesser, "GET /metrics", &[&shown], "").await
+            } else {
+                stage.send(guesser, "POST /sign-in", &[], &guess).await
+            };
+            statuses.push(answer.status);
+        }
+        assert_eq!(statuses[..10], [401; 10]);
+        assert!(statuses[10..].contains(&429), "{statuses:?}");
     }
-    assert_eq!(statuses[..10], [401; 10]);
-    assert!(statuses[10..].contains(&429), "{statuses:?}");
+    let guesser = Ipv4Addr::new(127, 0, 0, 2);
     let limited = stage.send(guesser, "GET /metrics", &[&bearer(VIEW)], "").await;
     // One more was looked at if the machine took 6 s for all of this.
     if limited.status == 429 {
         let wait: u64 = limited.header("retry-after").parse().unwrap();
         assert!((1..=7).contains(&wait), "{wait}");
     }
-    assert_eq!(stage.ask("GET /metrics", &[&bearer(VIEW)]).await.status, 200, "another address");
-    let cookies = stage.sign_in(VIEW).await.cookies().join("; ");
+    let other = "x-forwarded-for: 203.0.113.6";
+    let answer = stage.send(proxy, "GET /metrics", &[other, &bearer(VIEW)], "").await;
+    assert_eq!(answer.status, 200, "another address");
+    let cookies = stage.send(proxy, "POST /sign-in", &[other], &format!("token={VIEW}")).await.cookies().join("; ");
     let cookies = format!("cookie: {cookies}");
     assert_eq!(stage.send(guesser, "GET /metrics", &[&cookies], "").await.status, 200, "who is signed in already");
     assert!(stage.counted("tachograph_sign_ins_failed", &[]) >= 10);
     assert!(stage.counted("tachograph_sign_ins_limited", &[]) >= 1 && stage.refused("limited") >= 1);
+}
+
+/// A page can have its visitor's browser follow links with wrong tokens, one after another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_shows_wrong_tokens_locks_out_no_program_beside_the_browser() {
+    let stage = start(guarded()).await;
+    let link = ["sec-fetch-site: cross-site", "sec-fetch-mode: navigate", "sec-fetch-dest: document"];
+    let sign_in = format!("GET /sign-in?token={WRONG}");
+    let listener = format!("GET /ws/live-listener?token={WRONG}");
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        statuses.push(stage.ask(&sign_in, &link).await.status);
+        assert_eq!(stage.ask(&listener, &link).await.status, 401, "no handshake, no token");
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(stage.ask("GET /metrics", &[&bearer(VIEW)]).await.status, 200);
+    assert!(stage.socket(&format!("/ws/live-listener?token={FEED}"), &[]).await.is_ok());
+}
+
+/// Also where the link's token is right: its sign-in would take the place of the one that there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_sites_link_ends_no_sign_in() {
+    let stage = start(guarded()).await;
+    let cookies = stage.sign_in(VIEW).await.cookies();
+    let pair = cookies.join("; ");
+    let mut stream = stage.socket("/ws/stream", &[("cookie", &pair)]).await.unwrap();
+    let lax = format!("cookie: {}", cookies[1]);
+    let link = [&*lax, "sec-fetch-site: cross-site", "sec-fetch-mode: navigate", "sec-fetch-dest: document"];
+    for headers in [&link[..], &link[..1]] {
+        let answer = stage.ask(&format!("GET /sign-in?token={BOTH}"), headers).await;
+        assert_eq!((answer.status, answer.header("location"), answer.cookies().len()), (303, "./", 0), "{answer:?}");
+    }
+    assert_eq!(stage.ask("GET /metrics", &[&format!("cookie: {pair}")]).await.status, 200);
+    for _ in 0..2 {
+        assert!(matches!(next(&mut stream).await, Message::Binary(_)));
+    }
+    // Who opens a link himself means it.
+    let own = [&*lax, "sec-fetch-site: none", "sec-fetch-mode: navigate", "sec-fetch-dest: document"];
+    assert_eq!(stage.ask(&format!("GET /sign-in?token={BOTH}"), &own).await.cookies().len(), 2);
+    assert_eq!(until_closed(&mut stream).await.1, 1008);
+}
+
+/// Nor do the streams of those that are signed out go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_in_without_end_signs_out_only_those_of_his_own_token() {
+    let stage = start(guarded()).await;
+    let kept = stage.sign_in(VIEW).await.cookies().join("; ");
+    let gone = stage.sign_in(BOTH).await.cookies().join("; ");
+    let mut kept_stream = stage.socket("/ws/stream", &[("cookie", &kept)]).await.unwrap();
+    let mut gone_stream = stage.socket("/ws/stream", &[("cookie", &gone)]).await.unwrap();
+    for _ in 0..1_024 {
+        assert_eq!(stage.sign_in(BOTH).await.status, 303);
+    }
+    assert_eq!(until_closed(&mut gone_stream).await.1, 1008);
+    assert_eq!(stage.ask("GET /metrics", &[&format!("cookie: {gone}")]).await.status, 401);
+    assert_eq!(stage.ask("GET /metrics", &[&format!("cookie: {kept}")]).await.status, 200);
+    assert!(matches!(next(&mut kept_stream).await, Message::Binary(_)));
+}
+
+/// Such as one that runs beside it, below a path of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn cookies_of_another_server_of_the_host_lock_nobody_out() {
+    let stage = start(guarded()).await;
+    let own = stage.sign_in(VIEW).await.cookies();
+    let (name, _) = own[0].split_once('=').unwrap();
+    let others: Vec<_> = (0..20).map(|number| format!("{name}=another-{number}")).collect();
+    let cookies = format!("cookie: {}; {}", others.join("; "), own.join("; "));
+    assert_eq!(stage.ask("GET /metrics", &[&cookies]).await.status, 200);
 }
 
 // ---- other sites and names
@@ -559,9 +635,13 @@ async fn without_a_token_what_is_beyond_this_machine_gets_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_trusted_proxy_says_where_a_request_comes_from() {
     let stage = start(AccessConfig::default()).await;
-    for forwarded in
-        ["x-forwarded-for: 192.0.2.1", "forwarded: for=192.0.2.1", "via: 1.1 proxy", "x-forwarded-proto: http"]
-    {
+    for forwarded in [
+        "x-forwarded-for: 192.0.2.1",
+        "forwarded: for=192.0.2.1",
+        "via: 1.1 proxy",
+        "x-forwarded-proto: http",
+        "x-real-ip: 192.0.2.1",
+    ] {
         let answer = stage.ask("GET /metrics", &[forwarded]).await;
         assert_eq!(
             answer.status, 401,
@@ -593,6 +673,27 @@ async fn only_a_trusted_proxy_says_where_a_request_comes_from() {
     let cookies = stage.send(proxy, &link, &encrypted, "").await;
     assert!(cookies.all("set-cookie").all(|cookie| cookie.starts_with("__Host-") && cookie.contains("; Secure")));
     assert_eq!((cookies.cookies().len(), cookies.header("strict-transport-security")), (2, ""));
+}
+
+/// Neither by headers that contradict each other nor by one that cannot be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_client_of_a_proxy_has_its_wrong_tokens_counted_as_the_proxys_own() {
+    let proxy = Ipv4Addr::new(127, 0, 0, 9);
+    let trusted_proxies = vec![proxy.to_string().parse().unwrap()];
+    let stage = start(AccessConfig { trusted_proxies, ..guarded() }).await;
+    for number in 0..12 {
+        let contradicting = format!("forwarded: for=198.51.100.{number}");
+        let headers = [&*contradicting, "x-forwarded-for: 203.0.113.7", &bearer(WRONG)];
+        let answer = stage.send(proxy, "GET /metrics", &headers, "").await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "forwarded_contradicts"));
+    }
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        let unreadable = "x-forwarded-for: caf\u{e9}, 203.0.113.7";
+        statuses.push(stage.send(proxy, "GET /metrics", &[unreadable, &bearer(WRONG)], "").await.status);
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(stage.send(proxy, "GET /metrics", &[&bearer(VIEW)], "").await.status, 200, "the proxy itself");
 }
 
 // ---- what answers say

@@ -13,7 +13,7 @@ use super::client::Client;
 use super::config::{Grant, Role, Rules};
 use super::refusal::Refusal;
 use super::sign_ins::Reach;
-use super::{Access, HostName, headers, origin, page, sign_in};
+use super::{Access, By, HostName, headers, origin, page, sign_in};
 use crate::app::App;
 use crate::serve::Peer;
 
@@ -96,7 +96,7 @@ impl Guard {
         let role = role(request);
         match shown(request) {
             Some(token) => {
-                let grant = self.verify(&token, client, rules)?;
+                let grant = self.verify(&token, By::Asking, client, rules)?;
                 admits(grant, role).map(|()| Admission::until(grant.revoked.clone()))
             }
             None => self.permit_cookie(request, client, rules, role),
@@ -114,16 +114,23 @@ impl Guard {
         for cookie in sign_in::cookies(request.headers(), client) {
             let Some((held, grant, reach)) = sign_ins.find(cookie, &rules.grants, self.access.now()) else { continue };
             if reach == Reach::All || is_page(request) {
-                return admits(grant, role).map(|()| Admission::until(held.ended.clone()));
+                let ends_at = self.access.0.began + held.ends_at;
+                return admits(grant, role).map(|()| Admission::until(held.ended.clone()).ending_at(ends_at));
             }
         }
         Err(Refusal::NoToken)
     }
 
     /// What a token lets in to; counts it where it does not.
-    pub(super) fn verify<'a>(&self, token: &str, client: &Client, rules: &'a Rules) -> Result<&'a Grant, Refusal> {
+    pub(super) fn verify<'a>(
+        &self,
+        token: &str,
+        by: By,
+        client: &Client,
+        rules: &'a Rules,
+    ) -> Result<&'a Grant, Refusal> {
         let metrics = &self.app.metrics;
-        let (verified, let_go) = self.access.verify(rules, token, client.address);
+        let (verified, let_go) = self.access.verify(rules, token, by, client.address);
         metrics.sign_in_addresses_let_go.add(let_go);
         match verified {
             Err(Refusal::Limited(_)) => metrics.sign_ins_limited.inc(),
@@ -157,7 +164,7 @@ impl Guard {
     fn refuse(&self, refusal: Refusal, request: &Request) -> Response {
         self.app.metrics.count_refusal(refusal);
         tracing::debug!(reason = refusal.reason(), "a request was refused");
-        if page::is_wanted(request) && !matches!(refusal, Refusal::Host | Refusal::Origin) {
+        if page::is_wanted(request) && !matches!(refusal, Refusal::Host | Refusal::Forwarded | Refusal::Origin) {
             page::refused(refusal, request.uri().path())
         } else {
             refusal.into_response()
@@ -175,7 +182,8 @@ fn role(request: &Request) -> Role {
 }
 
 /// The token that a request shows. In an address only clients of the live-listener protocol may show it: those that
-/// exist take another address, and nothing else.
+/// exist take another address, and nothing else. Without a handshake it is no such client, but can be what another site's
+/// page has a browser open.
 fn shown(request: &Request) -> Option<String> {
     let told = request.headers().get(header::AUTHORIZATION).and_then(|told| told.to_str().ok());
     if let Some(token) = told.and_then(|told| Some((told.get(..BEARER.len())?, told.get(BEARER.len()..)?)))
@@ -183,7 +191,8 @@ fn shown(request: &Request) -> Option<String> {
     {
         return Some(token.1.trim().to_owned());
     }
-    let query = request.uri().query().filter(|_| request.uri().path() == LIVE_LISTENER)?;
+    let feeds = request.uri().path() == LIVE_LISTENER && request.headers().contains_key(header::UPGRADE);
+    let query = request.uri().query().filter(|_| feeds)?;
     sign_in::token_of(query.as_bytes())
 }
 
