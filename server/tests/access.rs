@@ -280,6 +280,54 @@ async fn those_that_are_turned_away_take_little() {
     assert_eq!(stage.refused("no_token"), 80);
 }
 
+/// One that a proxy could take for something else gets no WebSocket, whoever sends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_is_none_is_refused_to_those_that_are_turned_away_too() {
+    async fn status(stage: &Stage, lines: &str, body: &str) -> String {
+        let mut socket = tokio::net::TcpStream::connect(stage.address).await.unwrap();
+        let head = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n";
+        let host = stage.address;
+        let request = format!("GET /ws/live-listener HTTP/1.1\r\nhost: {host}\r\n{head}{lines}\r\n{body}");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        timeout(SLACK, socket.read_exact(&mut status)).await.unwrap().unwrap();
+        String::from_utf8_lossy(&status).into_owned()
+    }
+    let stage = start(guarded()).await;
+    let key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    assert_eq!(status(&stage, key, "").await, "HTTP/1.1 101");
+    assert_eq!(status(&stage, &format!("{key}content-length: 2\r\n"), "ab").await, "HTTP/1.1 401");
+    assert_eq!(status(&stage, "sec-websocket-key: none\r\n", "").await, "HTTP/1.1 401");
+}
+
+/// So that some addresses cannot hold all connections by asking, now and then, for what is open to everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_let_in_keeps_no_connection() {
+    async fn is_kept(stage: &Stage, path: &str, header: &str) -> bool {
+        let mut socket = tokio::net::TcpStream::connect(stage.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{header}\r\n", stage.address);
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut read = vec![0; 64 * 1024];
+        let count = timeout(SLACK, socket.read(&mut read)).await.unwrap().unwrap();
+        let head = String::from_utf8_lossy(&read[..count]).to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 "), "{head}");
+        let is_kept = !head.contains("\r\nconnection: close\r\n");
+        if !is_kept {
+            timeout(SLACK, socket.read_to_end(&mut read)).await.expect("it is closed").unwrap();
+        }
+        is_kept
+    }
+    let stage = start(guarded()).await;
+    for path in ["/healthz", "/readyz", "/sign-in", "/metrics", "/nothing"] {
+        assert!(!is_kept(&stage, path, "").await, "{path}");
+    }
+    assert!(!is_kept(&stage, "/metrics", &format!("{}\r\n", bearer(WRONG))).await);
+    assert!(is_kept(&stage, "/nothing", &format!("{}\r\n", bearer(VIEW))).await);
+    stage.access.set(AccessConfig::default());
+    assert!(is_kept(&stage, "/healthz", "").await && is_kept(&stage, "/nothing", "").await);
+    assert!(!is_kept(&stage, "/healthz", "via: 1.1 proxy\r\n").await, "it may speak for another machine");
+}
+
 // ---- signing in
 
 #[tokio::test(flavor = "multi_thread")]
@@ -726,7 +774,7 @@ async fn a_hostile_name_of_a_label_makes_no_formula_and_no_row() {
     let stage = start(AccessConfig::default()).await;
     let descriptor = tachograph::registry::Descriptor::new("taken", "Taken").label("by");
     let taken = stage.tacho.registry().counter(&descriptor).unwrap();
-    taken.with(&[("by", "=cmd|' /C calc'!A0\",\"\r\n=1+1,\t@SUM(A1)")]).unwrap().inc();
+    taken.with(&[("by", "=cmd|' /C calc'!A0\",\"\r\n=1+1,\t@SUM(A1);=1+1;")]).unwrap().inc();
     let mut table = String::new();
     for _ in 0..40 {
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -740,6 +788,7 @@ async fn a_hostile_name_of_a_label_makes_no_formula_and_no_row() {
         assert!(!line.starts_with(['=', '+', '-', '@', '\t']), "{table}");
     }
     assert!(!table.contains("\",\"=") && !table.contains("\n=") && !table.contains('\t'), "{table}");
+    assert!(table.contains(";'=1+1;"), "where cells are separated by semicolons: {table}");
 }
 
 // ---- logs

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{Method, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
@@ -50,15 +50,21 @@ async fn admit(State(guard): State<Guard>, mut request: Request, next: Next) -> 
     let is_encrypted_here = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_encrypted);
     let mut speaks_for_host = false;
     let looked = if is_open(&request) {
+        guard.admit_locally(&mut request);
         Ok(())
     } else {
         guard.look_at(&mut request, |host| speaks_for_host = is_encrypted_here && host.port().is_none())
     };
+    let is_let_in = request.extensions().get::<Admission>().is_some();
     let mut answer = match looked {
         Ok(()) => next.run(request).await,
         Err(refusal) => guard.refuse(refusal, &request),
     };
     headers::complete(&mut answer, speaks_for_host);
+    // Whoever is not let in keeps no connection from those that are, asking for what is open to everybody.
+    if !is_let_in && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     answer
 }
 
@@ -67,6 +73,14 @@ fn is_open(request: &Request) -> bool {
 }
 
 impl Guard {
+    /// Where no token is needed, this machine is let in without one.
+    fn admit_locally(&self, request: &mut Request) {
+        let rules = self.access.rules();
+        if rules.is_open() && Client::of(request, &rules).is_ok_and(|client| client.is_local) {
+            request.extensions_mut().insert(Admission::until(rules.open.clone()));
+        }
+    }
+
     /// `named` is told the server's name of a request that is let in by it.
     fn look_at(&self, request: &mut Request, named: impl FnOnce(&HostName)) -> Result<(), Refusal> {
         let rules = self.access.rules();
