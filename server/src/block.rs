@@ -14,6 +14,14 @@ impl Block {
             IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
         }
     }
+
+    /// The /48 that a customer of a provider has of IPv6, with 65,536 blocks.
+    pub(crate) const fn site(self) -> Option<u64> {
+        match self {
+            Self::V4(_) => None,
+            Self::V6(network) => Some(network >> 16),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -30,5 +38,12 @@ mod tests {
         assert_ne!(block("2001:db8::1"), block("2001:db8:0:1::1"));
         assert_eq!(block("::ffff:192.0.2.1"), block("192.0.2.1"));
         assert_ne!(block("192.0.2.1"), block("192.0.2.2"));
+    }
+
+    #[test]
+    fn networks_of_one_site_begin_alike() {
+        assert_eq!(block("2001:db8:7:1::1").site(), block("2001:db8:7:ffff::1").site());
+        assert_ne!(block("2001:db8:7::1").site(), block("2001:db8:8::1").site());
+        assert_eq!(block("192.0.2.1").site(), None);
     }
 }

@@ -280,6 +280,54 @@ async fn those_that_are_turned_away_take_little() {
     assert_eq!(stage.refused("no_token"), 80);
 }
 
+/// One that a proxy could take for something else gets no WebSocket, whoever sends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_is_none_is_refused_to_those_that_are_turned_away_too() {
+    async fn status(stage: &Stage, lines: &str, body: &str) -> String {
+        let mut socket = tokio::net::TcpStream::connect(stage.address).await.unwrap();
+        let head = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n";
+        let host = stage.address;
+        let request = format!("GET /ws/live-listener HTTP/1.1\r\nhost: {host}\r\n{head}{lines}\r\n{body}");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        timeout(SLACK, socket.read_exact(&mut status)).await.unwrap().unwrap();
+        String::from_utf8_lossy(&status).into_owned()
+    }
+    let stage = start(guarded()).await;
+    let key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    assert_eq!(status(&stage, key, "").await, "HTTP/1.1 101");
+    assert_eq!(status(&stage, &format!("{key}content-length: 2\r\n"), "ab").await, "HTTP/1.1 401");
+    assert_eq!(status(&stage, "sec-websocket-key: none\r\n", "").await, "HTTP/1.1 401");
+}
+
+/// So that some addresses cannot hold all connections by asking, now and then, for what is open to everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_let_in_keeps_no_connection() {
+    async fn is_kept(stage: &Stage, path: &str, header: &str) -> bool {
+        let mut socket = tokio::net::TcpStream::connect(stage.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{header}\r\n", stage.address);
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut read = vec![0; 64 * 1024];
+        let count = timeout(SLACK, socket.read(&mut read)).await.unwrap().unwrap();
+        let head = String::from_utf8_lossy(&read[..count]).to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 "), "{head}");
+        let is_kept = !head.contains("\r\nconnection: close\r\n");
+        if !is_kept {
+            timeout(SLACK, socket.read_to_end(&mut read)).await.expect("it is closed").unwrap();
+        }
+        is_kept
+    }
+    let stage = start(guarded()).await;
+    for path in ["/healthz", "/readyz", "/sign-in", "/metrics", "/nothing"] {
+        assert!(!is_kept(&stage, path, "").await, "{path}");
+    }
+    assert!(!is_kept(&stage, "/metrics", &format!("{}\r\n", bearer(WRONG))).await);
+    assert!(is_kept(&stage, "/nothing", &format!("{}\r\n", bearer(VIEW))).await);
+    stage.access.set(AccessConfig::default());
+    assert!(is_kept(&stage, "/healthz", "").await && is_kept(&stage, "/nothing", "").await);
+    assert!(!is_kept(&stage, "/healthz", "via: 1.1 proxy\r\n").await, "it may speak for another machine");
+}
+
 // ---- signing in
 
 #[tokio::test(flavor = "multi_thread")]
@@ -409,33 +457,109 @@ async fn a_stolen_cookie_and_what_is_open_end_with_the_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_cannot_be_tried_one_after_another_and_others_are_not_locked_out() {
-    let stage = start(guarded()).await;
-    let guesser = Ipv4Addr::new(127, 0, 0, 2);
+    let proxy = Ipv4Addr::new(127, 0, 0, 9);
+    let trusted_proxies = vec![proxy.to_string().parse().unwrap()];
+    let stage = start(AccessConfig { trusted_proxies, ..guarded() }).await;
     let guess = format!("token={WRONG}");
-    let mut statuses = Vec::new();
-    for number in 0..14 {
-        let shown = bearer(WRONG);
-        let answer = if number % 2 == 0 {
-            stage.send(guesser, "POST /sign-in", &[], &guess).await
-        } else {
-            stage.send(guesser, "GET /metrics", &[&shown], "").await
-        };
-        statuses.push(answer.status);
+    for shows_header in [false, true] {
+        let mut statuses = Vec::new();
+        for number in 2..16 {
+            // All of them are this machine.
+            let guesser = Ipv4Addr::new(127, 0, 0, number);
+            let shown = bearer(WRONG);
+            let answer = if shows_header {
+                stage.send(guesser, "GET /metrics", &[&shown], "").await
+            } else {
+                stage.send(guesser, "POST /sign-in", &[], &guess).await
+            };
+            statuses.push(answer.status);
+        }
+        assert_eq!(statuses[..10], [401; 10]);
+        assert!(statuses[10..].contains(&429), "{statuses:?}");
     }
-    assert_eq!(statuses[..10], [401; 10]);
-    assert!(statuses[10..].contains(&429), "{statuses:?}");
+    let guesser = Ipv4Addr::new(127, 0, 0, 2);
     let limited = stage.send(guesser, "GET /metrics", &[&bearer(VIEW)], "").await;
     // One more was looked at if the machine took 6 s for all of this.
     if limited.status == 429 {
         let wait: u64 = limited.header("retry-after").parse().unwrap();
         assert!((1..=7).contains(&wait), "{wait}");
     }
-    assert_eq!(stage.ask("GET /metrics", &[&bearer(VIEW)]).await.status, 200, "another address");
-    let cookies = stage.sign_in(VIEW).await.cookies().join("; ");
+    let other = "x-forwarded-for: 203.0.113.6";
+    let answer = stage.send(proxy, "GET /metrics", &[other, &bearer(VIEW)], "").await;
+    assert_eq!(answer.status, 200, "another address");
+    let cookies = stage.send(proxy, "POST /sign-in", &[other], &format!("token={VIEW}")).await.cookies().join("; ");
     let cookies = format!("cookie: {cookies}");
     assert_eq!(stage.send(guesser, "GET /metrics", &[&cookies], "").await.status, 200, "who is signed in already");
     assert!(stage.counted("tachograph_sign_ins_failed", &[]) >= 10);
     assert!(stage.counted("tachograph_sign_ins_limited", &[]) >= 1 && stage.refused("limited") >= 1);
+}
+
+/// A page can have its visitor's browser follow links with wrong tokens, one after another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_shows_wrong_tokens_locks_out_no_program_beside_the_browser() {
+    let stage = start(guarded()).await;
+    let link = ["sec-fetch-site: cross-site", "sec-fetch-mode: navigate", "sec-fetch-dest: document"];
+    let sign_in = format!("GET /sign-in?token={WRONG}");
+    let listener = format!("GET /ws/live-listener?token={WRONG}");
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        statuses.push(stage.ask(&sign_in, &link).await.status);
+        assert_eq!(stage.ask(&listener, &link).await.status, 401, "no handshake, no token");
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(stage.ask("GET /metrics", &[&bearer(VIEW)]).await.status, 200);
+    assert!(stage.socket(&format!("/ws/live-listener?token={FEED}"), &[]).await.is_ok());
+}
+
+/// Also where the link's token is right: its sign-in would take the place of the one that there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_sites_link_ends_no_sign_in() {
+    let stage = start(guarded()).await;
+    let cookies = stage.sign_in(VIEW).await.cookies();
+    let pair = cookies.join("; ");
+    let mut stream = stage.socket("/ws/stream", &[("cookie", &pair)]).await.unwrap();
+    let lax = format!("cookie: {}", cookies[1]);
+    let link = [&*lax, "sec-fetch-site: cross-site", "sec-fetch-mode: navigate", "sec-fetch-dest: document"];
+    for headers in [&link[..], &link[..1]] {
+        let answer = stage.ask(&format!("GET /sign-in?token={BOTH}"), headers).await;
+        assert_eq!((answer.status, answer.header("location"), answer.cookies().len()), (303, "./", 0), "{answer:?}");
+    }
+    assert_eq!(stage.ask("GET /metrics", &[&format!("cookie: {pair}")]).await.status, 200);
+    for _ in 0..2 {
+        assert!(matches!(next(&mut stream).await, Message::Binary(_)));
+    }
+    // Who opens a link himself means it.
+    let own = [&*lax, "sec-fetch-site: none", "sec-fetch-mode: navigate", "sec-fetch-dest: document"];
+    assert_eq!(stage.ask(&format!("GET /sign-in?token={BOTH}"), &own).await.cookies().len(), 2);
+    assert_eq!(until_closed(&mut stream).await.1, 1008);
+}
+
+/// Nor do the streams of those that are signed out go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_in_without_end_signs_out_only_those_of_his_own_token() {
+    let stage = start(guarded()).await;
+    let kept = stage.sign_in(VIEW).await.cookies().join("; ");
+    let gone = stage.sign_in(BOTH).await.cookies().join("; ");
+    let mut kept_stream = stage.socket("/ws/stream", &[("cookie", &kept)]).await.unwrap();
+    let mut gone_stream = stage.socket("/ws/stream", &[("cookie", &gone)]).await.unwrap();
+    for _ in 0..1_024 {
+        assert_eq!(stage.sign_in(BOTH).await.status, 303);
+    }
+    assert_eq!(until_closed(&mut gone_stream).await.1, 1008);
+    assert_eq!(stage.ask("GET /metrics", &[&format!("cookie: {gone}")]).await.status, 401);
+    assert_eq!(stage.ask("GET /metrics", &[&format!("cookie: {kept}")]).await.status, 200);
+    assert!(matches!(next(&mut kept_stream).await, Message::Binary(_)));
+}
+
+/// Such as one that runs beside it, below a path of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn cookies_of_another_server_of_the_host_lock_nobody_out() {
+    let stage = start(guarded()).await;
+    let own = stage.sign_in(VIEW).await.cookies();
+    let (name, _) = own[0].split_once('=').unwrap();
+    let others: Vec<_> = (0..20).map(|number| format!("{name}=another-{number}")).collect();
+    let cookies = format!("cookie: {}; {}", others.join("; "), own.join("; "));
+    assert_eq!(stage.ask("GET /metrics", &[&cookies]).await.status, 200);
 }
 
 // ---- other sites and names
@@ -559,9 +683,13 @@ async fn without_a_token_what_is_beyond_this_machine_gets_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_trusted_proxy_says_where_a_request_comes_from() {
     let stage = start(AccessConfig::default()).await;
-    for forwarded in
-        ["x-forwarded-for: 192.0.2.1", "forwarded: for=192.0.2.1", "via: 1.1 proxy", "x-forwarded-proto: http"]
-    {
+    for forwarded in [
+        "x-forwarded-for: 192.0.2.1",
+        "forwarded: for=192.0.2.1",
+        "via: 1.1 proxy",
+        "x-forwarded-proto: http",
+        "x-real-ip: 192.0.2.1",
+    ] {
         let answer = stage.ask("GET /metrics", &[forwarded]).await;
         assert_eq!(
             answer.status, 401,
@@ -595,6 +723,27 @@ async fn only_a_trusted_proxy_says_where_a_request_comes_from() {
     assert_eq!((cookies.cookies().len(), cookies.header("strict-transport-security")), (2, ""));
 }
 
+/// Neither by headers that contradict each other nor by one that cannot be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_client_of_a_proxy_has_its_wrong_tokens_counted_as_the_proxys_own() {
+    let proxy = Ipv4Addr::new(127, 0, 0, 9);
+    let trusted_proxies = vec![proxy.to_string().parse().unwrap()];
+    let stage = start(AccessConfig { trusted_proxies, ..guarded() }).await;
+    for number in 0..12 {
+        let contradicting = format!("forwarded: for=198.51.100.{number}");
+        let headers = [&*contradicting, "x-forwarded-for: 203.0.113.7", &bearer(WRONG)];
+        let answer = stage.send(proxy, "GET /metrics", &headers, "").await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "forwarded_contradicts"));
+    }
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        let unreadable = "x-forwarded-for: caf\u{e9}, 203.0.113.7";
+        statuses.push(stage.send(proxy, "GET /metrics", &[unreadable, &bearer(WRONG)], "").await.status);
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(stage.send(proxy, "GET /metrics", &[&bearer(VIEW)], "").await.status, 200, "the proxy itself");
+}
+
 // ---- what answers say
 
 #[tokio::test(flavor = "multi_thread")]
@@ -625,7 +774,7 @@ async fn a_hostile_name_of_a_label_makes_no_formula_and_no_row() {
     let stage = start(AccessConfig::default()).await;
     let descriptor = tachograph::registry::Descriptor::new("taken", "Taken").label("by");
     let taken = stage.tacho.registry().counter(&descriptor).unwrap();
-    taken.with(&[("by", "=cmd|' /C calc'!A0\",\"\r\n=1+1,\t@SUM(A1)")]).unwrap().inc();
+    taken.with(&[("by", "=cmd|' /C calc'!A0\",\"\r\n=1+1,\t@SUM(A1);=1+1;")]).unwrap().inc();
     let mut table = String::new();
     for _ in 0..40 {
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -639,6 +788,7 @@ async fn a_hostile_name_of_a_label_makes_no_formula_and_no_row() {
         assert!(!line.starts_with(['=', '+', '-', '@', '\t']), "{table}");
     }
     assert!(!table.contains("\",\"=") && !table.contains("\n=") && !table.contains('\t'), "{table}");
+    assert!(table.contains(";'=1+1;"), "where cells are separated by semicolons: {table}");
 }
 
 // ---- logs

@@ -9,6 +9,10 @@ use super::config::Rules;
 use super::refusal::Refusal;
 use crate::serve::Peer;
 
+/// What else says that somebody speaks for another; it is not read.
+const BY_ANOTHER: [&str; 7] =
+    ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "forwarded-for"];
+const BY_ANOTHER_BEGINS: [&str; 2] = ["x-forwarded", "x-original-forwarded"];
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -28,7 +32,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// # Errors
-    /// What it calls the server is no name, or is two.
+    /// What it calls the server is no name, or is two, or what it says of where it comes from contradicts itself.
     pub(super) fn of(request: &Request, rules: &Rules) -> Result<Self, Refusal> {
         // Who is not known is nobody that anything is open to.
         let unknown = Peer { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), is_encrypted: false };
@@ -43,7 +47,7 @@ impl Client {
 
     /// As a trusted proxy says.
     fn forwarded(self, headers: &HeaderMap, rules: &Rules) -> Result<Self, Refusal> {
-        let Some(told) = Told::by(headers) else { return Ok(self) };
+        let told = Told::by(headers)?;
         let host = told.host.map(|host| host.parse().map_err(|_| Refusal::Host)).transpose()?;
         let address = furthest(self.address, &told.hops, rules);
         Ok(Self {
@@ -69,9 +73,9 @@ fn host(request: &Request) -> Result<Option<HostName>, Refusal> {
 }
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
-    [header::FORWARDED, header::VIA, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO]
-        .iter()
-        .any(|name| headers.contains_key(name))
+    let speaks_for_another =
+        |name: &str| BY_ANOTHER.contains(&name) || BY_ANOTHER_BEGINS.iter().any(|begin| name.starts_with(begin));
+    headers.keys().any(|name| speaks_for_another(name.as_str()))
 }
 
 /// The nearest hop that is no trusted proxy; where one cannot be read, the last one that could be.
@@ -97,13 +101,17 @@ struct Told {
 
 impl Told {
     /// Both forms, if there are both, have to say the same: a proxy that writes one passes on what a client wrote into
-    /// the other. None where they do not.
-    fn by(headers: &HeaderMap) -> Option<Self> {
+    /// the other.
+    ///
+    /// # Errors
+    /// They do not. Which one is the client's is not known, and what is taken for the proxy's own it would have to answer
+    /// for.
+    fn by(headers: &HeaderMap) -> Result<Self, Refusal> {
         let (old, new) = (Self::by_old(headers), Self::by_new(headers));
         match (headers.contains_key(FORWARDED_FOR), headers.contains_key(header::FORWARDED)) {
-            (true, true) if old != new => None,
-            (_, false) => Some(old),
-            (_, true) => Some(new),
+            (true, true) if old != new => Err(Refusal::Forwarded),
+            (_, false) => Ok(old),
+            (_, true) => Ok(new),
         }
     }
 
@@ -125,10 +133,10 @@ impl Told {
     }
 }
 
-/// Those of all headers of a name, in order. One that is no text is an entry that says nothing.
+/// Those of all headers of a name, in order. One that is no text says nothing, and takes nothing from those beside it.
 fn entries(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or_default());
-    values.flat_map(|value| value.split(',')).map(str::trim)
+    let entries = headers.get_all(name).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    entries.map(|entry| str::from_utf8(entry).unwrap_or_default().trim())
 }
 
 /// In quotes or not.
@@ -187,6 +195,11 @@ mod tests {
         assert_eq!(hops("192.0.2.8, 192.0.2.9, 10.3.3.3"), "192.0.2.9");
         assert_eq!(hops("192.0.2.9:4711"), "192.0.2.9");
         assert_eq!(hops("unknown"), "10.0.0.1");
+        assert_eq!(
+            hops("caf\u{e9}, 192.0.2.9"),
+            "192.0.2.9",
+            "what a client wrote takes nothing from the proxy's word"
+        );
         assert_eq!(hops("192.0.2.9, unknown, 10.3.3.3"), "10.3.3.3");
         assert_eq!(
             address("10.0.0.1", &[("x-forwarded-for", "192.0.2.8"), ("x-forwarded-for", "192.0.2.9")]),
@@ -195,24 +208,37 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_is_no_text_says_nothing() {
+        let mut headers = HeaderMap::new();
+        headers.insert(FORWARDED_FOR, header::HeaderValue::from_bytes(b"\xE9\xFF, 192.0.2.9").unwrap());
+        assert_eq!(entries(&headers, FORWARDED_FOR).collect::<Vec<_>>(), ["", "192.0.2.9"]);
+    }
+
+    #[test]
     fn both_forms_are_read_and_must_not_contradict_each_other() {
         let new = ("forwarded", "for=\"[2001:db8::1]:4711\";proto=https;host=g");
         let told = client("10.0.0.1", &[new]).unwrap();
         assert_eq!((told.address.to_string().as_str(), told.is_encrypted), ("2001:db8::1", true));
         assert_eq!(told.host, "g".parse().ok());
-        let told = client("10.0.0.1", &[new, ("x-forwarded-for", "127.0.0.1")]).unwrap();
-        assert_eq!((told.address.to_string().as_str(), told.is_encrypted), ("10.0.0.1", false));
+        let told = client("10.0.0.1", &[new, ("x-forwarded-for", "127.0.0.1")]);
+        assert_eq!(told, Err(Refusal::Forwarded), "it is neither the proxy's nor another's");
         let same = [new, ("x-forwarded-for", "2001:db8::1"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "g")];
         assert_eq!(client("10.0.0.1", &same).unwrap().address.to_string(), "2001:db8::1");
         // A client knows its own address, and could add the rest.
-        let told = client("10.0.0.1", &[new, ("x-forwarded-for", "2001:db8::1")]).unwrap();
-        assert_eq!((told.is_encrypted, told.host), (false, "h:7117".parse().ok()));
+        let told = client("10.0.0.1", &[new, ("x-forwarded-for", "2001:db8::1")]);
+        assert_eq!(told, Err(Refusal::Forwarded));
+        let told = client("192.0.2.1", &[new, ("x-forwarded-for", "127.0.0.1")]).unwrap();
+        assert_eq!(told.address.to_string(), "192.0.2.1", "of others neither is read");
     }
 
     #[test]
     fn who_speaks_for_another_is_not_on_this_machine() {
         assert!(client("127.0.0.1", &[]).unwrap().is_local && client("::ffff:127.0.0.1", &[]).unwrap().is_local);
-        for header in ["via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"] {
+        for header in ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server"]
+            .into_iter()
+            .chain(["x-original-forwarded-for"])
+            .chain(BY_ANOTHER)
+        {
             assert!(!client("127.0.0.2", &[(header, "1.1 proxy")]).unwrap().is_local, "{header}");
         }
         assert!(!client("127.0.0.1", &[("x-forwarded-for", "unknown")]).unwrap().is_local);

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{Method, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
@@ -13,7 +13,7 @@ use super::client::Client;
 use super::config::{Grant, Role, Rules};
 use super::refusal::Refusal;
 use super::sign_ins::Reach;
-use super::{Access, HostName, headers, origin, page, sign_in};
+use super::{Access, By, HostName, headers, origin, page, sign_in};
 use crate::app::App;
 use crate::serve::Peer;
 
@@ -50,15 +50,21 @@ async fn admit(State(guard): State<Guard>, mut request: Request, next: Next) -> 
     let is_encrypted_here = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_encrypted);
     let mut speaks_for_host = false;
     let looked = if is_open(&request) {
+        guard.admit_locally(&mut request);
         Ok(())
     } else {
         guard.look_at(&mut request, |host| speaks_for_host = is_encrypted_here && host.port().is_none())
     };
+    let is_let_in = request.extensions().get::<Admission>().is_some();
     let mut answer = match looked {
         Ok(()) => next.run(request).await,
         Err(refusal) => guard.refuse(refusal, &request),
     };
     headers::complete(&mut answer, speaks_for_host);
+    // Whoever is not let in keeps no connection from those that are, asking for what is open to everybody.
+    if !is_let_in && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     answer
 }
 
@@ -67,6 +73,14 @@ fn is_open(request: &Request) -> bool {
 }
 
 impl Guard {
+    /// Where no token is needed, this machine is let in without one.
+    fn admit_locally(&self, request: &mut Request) {
+        let rules = self.access.rules();
+        if rules.is_open() && Client::of(request, &rules).is_ok_and(|client| client.is_local) {
+            request.extensions_mut().insert(Admission::until(rules.open.clone()));
+        }
+    }
+
     /// `named` is told the server's name of a request that is let in by it.
     fn look_at(&self, request: &mut Request, named: impl FnOnce(&HostName)) -> Result<(), Refusal> {
         let rules = self.access.rules();
@@ -96,7 +110,7 @@ impl Guard {
         let role = role(request);
         match shown(request) {
             Some(token) => {
-                let grant = self.verify(&token, client, rules)?;
+                let grant = self.verify(&token, By::Asking, client, rules)?;
                 admits(grant, role).map(|()| Admission::until(grant.revoked.clone()))
             }
             None => self.permit_cookie(request, client, rules, role),
@@ -114,16 +128,23 @@ impl Guard {
         for cookie in sign_in::cookies(request.headers(), client) {
             let Some((held, grant, reach)) = sign_ins.find(cookie, &rules.grants, self.access.now()) else { continue };
             if reach == Reach::All || is_page(request) {
-                return admits(grant, role).map(|()| Admission::until(held.ended.clone()));
+                let ends_at = self.access.0.began + held.ends_at;
+                return admits(grant, role).map(|()| Admission::until(held.ended.clone()).ending_at(ends_at));
             }
         }
         Err(Refusal::NoToken)
     }
 
     /// What a token lets in to; counts it where it does not.
-    pub(super) fn verify<'a>(&self, token: &str, client: &Client, rules: &'a Rules) -> Result<&'a Grant, Refusal> {
+    pub(super) fn verify<'a>(
+        &self,
+        token: &str,
+        by: By,
+        client: &Client,
+        rules: &'a Rules,
+    ) -> Result<&'a Grant, Refusal> {
         let metrics = &self.app.metrics;
-        let (verified, let_go) = self.access.verify(rules, token, client.address);
+        let (verified, let_go) = self.access.verify(rules, token, by, client.address);
         metrics.sign_in_addresses_let_go.add(let_go);
         match verified {
             Err(Refusal::Limited(_)) => metrics.sign_ins_limited.inc(),
@@ -157,7 +178,7 @@ impl Guard {
     fn refuse(&self, refusal: Refusal, request: &Request) -> Response {
         self.app.metrics.count_refusal(refusal);
         tracing::debug!(reason = refusal.reason(), "a request was refused");
-        if page::is_wanted(request) && !matches!(refusal, Refusal::Host | Refusal::Origin) {
+        if page::is_wanted(request) && !matches!(refusal, Refusal::Host | Refusal::Forwarded | Refusal::Origin) {
             page::refused(refusal, request.uri().path())
         } else {
             refusal.into_response()
@@ -175,7 +196,8 @@ fn role(request: &Request) -> Role {
 }
 
 /// The token that a request shows. In an address only clients of the live-listener protocol may show it: those that
-/// exist take another address, and nothing else.
+/// exist take another address, and nothing else. Without a handshake it is no such client, but can be what another site's
+/// page has a browser open.
 fn shown(request: &Request) -> Option<String> {
     let told = request.headers().get(header::AUTHORIZATION).and_then(|told| told.to_str().ok());
     if let Some(token) = told.and_then(|told| Some((told.get(..BEARER.len())?, told.get(BEARER.len()..)?)))
@@ -183,7 +205,8 @@ fn shown(request: &Request) -> Option<String> {
     {
         return Some(token.1.trim().to_owned());
     }
-    let query = request.uri().query().filter(|_| request.uri().path() == LIVE_LISTENER)?;
+    let feeds = request.uri().path() == LIVE_LISTENER && request.headers().contains_key(header::UPGRADE);
+    let query = request.uri().query().filter(|_| feeds)?;
     sign_in::token_of(query.as_bytes())
 }
 

@@ -65,11 +65,24 @@ pub struct Access(Arc<Shared>);
 struct Shared {
     rules: RwLock<Arc<Rules>>,
     sign_ins: Mutex<SignIns>,
-    attempts: Mutex<Attempts>,
+    /// By links and forms, which other sites' pages can have a browser open.
+    attempts_to_sign_in: Mutex<Attempts>,
+    /// By headers, and addresses of WebSockets, which they cannot.
+    attempts_to_ask: Mutex<Attempts>,
     #[cfg(feature = "live")]
     turned_away: Arc<Semaphore>,
     began: Instant,
     listens_beyond: AtomicBool,
+}
+
+/// How a token is shown. Wrong ones of either way do not count for the other, so that no page that somebody looks at can
+/// lock out the programs beside the browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// A link or a form.
+    SignIn,
+    /// A request that asks for something else.
+    Asking,
 }
 
 impl Access {
@@ -78,7 +91,8 @@ impl Access {
         Self(Arc::new(Shared {
             rules: RwLock::new(Arc::new(Rules::new(config, None))),
             sign_ins: Mutex::default(),
-            attempts: Mutex::default(),
+            attempts_to_sign_in: Mutex::default(),
+            attempts_to_ask: Mutex::default(),
             #[cfg(feature = "live")]
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
             began: Instant::now(),
@@ -118,6 +132,13 @@ impl Access {
         Arc::clone(&self.0.rules.read())
     }
 
+    fn attempts(&self, by: By) -> &Mutex<Attempts> {
+        match by {
+            By::SignIn => &self.0.attempts_to_sign_in,
+            By::Asking => &self.0.attempts_to_ask,
+        }
+    }
+
     /// Since it was made.
     fn now(&self) -> Duration {
         self.0.began.elapsed()
@@ -135,9 +156,9 @@ impl Access {
     ///
     /// # Errors
     /// It is none, or too many wrong ones came from this address.
-    fn verify<'a>(&self, rules: &'a Rules, token: &str, from: IpAddr) -> (Result<&'a Grant, Refusal>, u64) {
+    fn verify<'a>(&self, rules: &'a Rules, token: &str, by: By, from: IpAddr) -> (Result<&'a Grant, Refusal>, u64) {
         let now = self.now();
-        let mut attempts = self.0.attempts.lock();
+        let mut attempts = self.attempts(by).lock();
         if let Err(wait) = attempts.check(from, now) {
             return (Err(Refusal::Limited(wait)), 0);
         }

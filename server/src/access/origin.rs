@@ -48,6 +48,11 @@ pub(crate) fn check_nested(request: &Request, allowed: &[Origin]) -> Result<(), 
     check(method, headers, &Own { host: host.as_ref(), is_encrypted: false, allowed })
 }
 
+/// Whether a browser says that its own user opened it, or a page of the server's.
+pub(super) fn is_ones_own(headers: &HeaderMap) -> bool {
+    matches!(text(headers, FETCH_SITE), Some("same-origin" | "none"))
+}
+
 /// A page that a person opens; a page within another's is none.
 fn is_link(method: &Method, headers: &HeaderMap) -> bool {
     method.is_safe() && text(headers, FETCH_MODE) == Some("navigate") && text(headers, FETCH_DEST) == Some("document")

@@ -66,7 +66,7 @@ pub(super) fn refused(refusal: Refusal, path: &str) -> Response {
         Refusal::WrongToken => Said::WrongToken,
         Refusal::WrongRole => Said::WrongRole,
         Refusal::Limited(_) => Said::Limited,
-        Refusal::NoToken | Refusal::Host | Refusal::Origin => Said::NotSignedIn,
+        Refusal::NoToken | Refusal::Host | Refusal::Forwarded | Refusal::Origin => Said::NotSignedIn,
     };
     let mut answer = form(refusal.status(), said, path);
     refusal.guard(&mut answer);

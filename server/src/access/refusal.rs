@@ -10,6 +10,8 @@ use crate::error;
 pub(crate) enum Refusal {
     /// It calls the server by a name that is not the server's.
     Host,
+    /// What it says of where it comes from contradicts itself.
+    Forwarded,
     /// Another's page sent it.
     Origin,
     /// It shows no token, or a cookie that opens nothing any more.
@@ -30,6 +32,7 @@ impl Refusal {
     pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::Host => "host",
+            Self::Forwarded => "forwarded",
             Self::Origin => "origin",
             Self::NoToken => "no_token",
             Self::WrongToken => "wrong_token",
@@ -41,6 +44,7 @@ impl Refusal {
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Host | Self::Origin | Self::WrongRole => StatusCode::FORBIDDEN,
+            Self::Forwarded => StatusCode::BAD_REQUEST,
             Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -51,6 +55,10 @@ impl Refusal {
             Self::Host => (
                 "host_not_allowed",
                 "the server does not go by this name; start it with --allowed-host NAME if it should",
+            ),
+            Self::Forwarded => (
+                "forwarded_contradicts",
+                "`Forwarded` and `X-Forwarded-For` differ; a proxy must set or remove each of them",
             ),
             Self::Origin => (
                 "origin_not_allowed",
@@ -79,7 +87,7 @@ impl Refusal {
                 let seconds = wait.saturating_add(SECOND).as_secs();
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
-            Self::Host | Self::Origin | Self::WrongRole => {}
+            Self::Host | Self::Forwarded | Self::Origin | Self::WrongRole => {}
         }
     }
 }

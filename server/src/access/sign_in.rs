@@ -16,6 +16,7 @@ use super::guard::{Caller, Guard};
 use super::page::{self, Said};
 use super::refusal::Refusal;
 use super::sign_ins::{Cookies, LASTS};
+use super::{By, origin};
 use crate::error::ApiError;
 
 const SIGN_IN: &str = "/sign-in";
@@ -39,7 +40,7 @@ pub(super) fn routes(guard: Guard) -> Router {
         .with_state(guard)
 }
 
-/// By a link with a token it signs in, and goes on to an address without one; else it shows the form.
+/// By a link with a token it signs in who is not, and goes on to an address without one; else it shows the form.
 async fn opened(
     State(guard): State<Guard>,
     Extension(caller): Extension<Caller>,
@@ -47,6 +48,8 @@ async fn opened(
     headers: HeaderMap,
 ) -> Response {
     match query.and_then(|query| token_of(query.as_bytes())) {
+        // Another site's link, with a token of whoever wrote it, would end what is open.
+        Some(_) if !origin::is_ones_own(&headers) && guard.is_signed_in(&caller, &headers) => to_the_page(),
         Some(token) => guard.sign_in(&token, &caller, &headers),
         None if caller.rules.is_open() => to_the_page(),
         None if guard.is_signed_in(&caller, &headers) => page::signed_in(),
@@ -88,7 +91,7 @@ impl Guard {
     }
 
     fn begin(&self, token: &str, Caller { client, rules }: &Caller) -> Result<Cookies, Refusal> {
-        let grant = self.verify(token, client, rules)?;
+        let grant = self.verify(token, By::SignIn, client, rules)?;
         if !grant.admits(Role::View) {
             return Err(Refusal::WrongRole);
         }
@@ -151,12 +154,13 @@ fn names(client: &Client) -> [String; 2] {
     [format!("{secure}tachograph-{port}"), format!("{secure}tachograph-page-{port}")]
 }
 
-/// The values of the server's cookies, as often as they are there.
+/// The values of the server's cookies, as often as they are there, the last one first: browsers put those of a narrower
+/// path before it, which another server of the same host can set.
 pub(super) fn cookies<'a>(headers: &'a HeaderMap, client: &Client) -> impl Iterator<Item = &'a str> + use<'a> {
     let names = names(client);
     let told = headers.get_all(header::COOKIE).into_iter().filter_map(|told| told.to_str().ok());
     let pairs = told.flat_map(|told| told.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(move |(name, _)| names.iter().any(|own| own == name)).map(|(_, value)| value).take(COOKIES_MAX)
+    pairs.filter(move |(name, _)| names.iter().any(|own| own == name)).map(|(_, value)| value).rev().take(COOKIES_MAX)
 }
 
 /// Another server of the same host can set more of them; each is looked for among all sign-ins.

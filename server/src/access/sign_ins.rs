@@ -6,7 +6,8 @@ use tokio_util::sync::CancellationToken;
 use super::config::{Grant, Grants};
 use super::token::{Digest, random_text};
 
-/// Browsers that are signed in at once; the oldest one has to sign in again.
+/// Browsers that are signed in at once. The oldest one of the token that has the most has to sign in again, so that nobody
+/// can sign out all others.
 const SIGN_INS_MAX: usize = 1_024;
 /// How long a sign-in lasts.
 pub(super) const LASTS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -21,7 +22,7 @@ pub(super) struct SignIn {
     all: Digest,
     page: Digest,
     token: Digest,
-    ends_at: Duration,
+    pub(super) ends_at: Duration,
     /// Cancelled when it ends before its time, or its token does.
     pub(super) ended: CancellationToken,
 }
@@ -46,12 +47,8 @@ impl SignIns {
     /// where the system has no randomness.
     pub(super) fn begin(&mut self, grant: &Grant, now: Duration) -> Option<(Cookies, u64)> {
         let cookies = Cookies { all: random_text()?, page: random_text()? };
-        self.0.retain(|held| held.ends_at > now && !held.ended.is_cancelled());
-        let mut let_go = 0;
-        while self.0.len() >= SIGN_INS_MAX {
-            self.0.pop_front();
-            let_go += 1;
-        }
+        self.retain(|held| held.ends_at > now && !held.ended.is_cancelled());
+        let let_go = self.make_room(&grant.token);
         self.0.push_back(SignIn {
             all: Digest::of(&cookies.all),
             page: Digest::of(&cookies.page),
@@ -60,6 +57,44 @@ impl SignIns {
             ended: grant.revoked.child_token(),
         });
         Some((cookies, let_go))
+    }
+
+    /// Returns how many were let go for another one of this token.
+    fn make_room(&mut self, token: &Digest) -> u64 {
+        let mut let_go = 0;
+        while self.0.len() >= SIGN_INS_MAX {
+            let oldest = self.oldest_of_most(token);
+            if let Some(gone) = oldest.and_then(|oldest| self.0.remove(oldest)) {
+                gone.ended.cancel();
+                let_go += 1;
+            }
+        }
+        let_go
+    }
+
+    /// Where the oldest one is of the token that has the most; of two that have as many, of `own`.
+    fn oldest_of_most(&self, own: &Digest) -> Option<usize> {
+        // Where the first of each token is, with how many there are: tokens are few.
+        let mut tokens: Vec<(usize, &Digest, usize)> = Vec::new();
+        for (at, held) in self.0.iter().enumerate() {
+            match tokens.iter_mut().find(|(_, token, _)| held.token.is(token).into()) {
+                Some((_, _, count)) => *count += 1,
+                None => tokens.push((at, &held.token, 1)),
+            }
+        }
+        let most = tokens.into_iter().max_by_key(|(_, token, count)| (*count, bool::from(own.is(token))));
+        most.map(|(at, ..)| at)
+    }
+
+    /// What is open by one that is not kept ends with it.
+    fn retain(&mut self, mut is_kept: impl FnMut(&SignIn) -> bool) {
+        self.0.retain(|held| {
+            let is_kept = is_kept(held);
+            if !is_kept {
+                held.ended.cancel();
+            }
+            is_kept
+        });
     }
 
     /// The sign-in that a cookie is of, if its token still lets in, with that token and what the cookie opens.
@@ -84,14 +119,12 @@ impl SignIns {
     /// Signs a browser out: its open streams end, too.
     pub(super) fn end(&mut self, cookie: &str) {
         let shown = Digest::of(cookie);
-        let is_meant = |held: &SignIn| bool::from(held.all.is(&shown) | held.page.is(&shown));
-        self.0.iter().filter(|held| is_meant(held)).for_each(|held| held.ended.cancel());
-        self.0.retain(|held| !is_meant(held));
+        self.retain(|held| !bool::from(held.all.is(&shown) | held.page.is(&shown)));
     }
 
     /// Those of tokens that are not given any more are let go.
     pub(super) fn keep(&mut self, grants: &Grants) {
-        self.0.retain(|held| grants.find(&held.token).is_some());
+        self.retain(|held| grants.find(&held.token).is_some());
     }
 }
 
@@ -152,5 +185,29 @@ mod tests {
         assert_eq!((let_go, sign_ins.0.len()), (1, SIGN_INS_MAX));
         let is_in = |cookies: &Cookies| sign_ins.find(&cookies.all, &rules.grants, Duration::ZERO).is_some();
         assert!(!is_in(&first) && is_in(&second));
+    }
+
+    #[test]
+    fn what_is_open_ends_with_a_sign_in_that_is_let_go_or_over() {
+        let (rules, mut sign_ins) = (rules(&[ONE]), SignIns::default());
+        let mut begin = |now| {
+            let (cookies, _) = sign_ins.begin(grant(&rules, ONE), now).unwrap();
+            sign_ins.find(&cookies.all, &rules.grants, now).unwrap().0.ended.clone()
+        };
+        let (first, second) = (begin(Duration::ZERO), begin(Duration::ZERO));
+        (2..=SIGN_INS_MAX).for_each(|_| _ = begin(Duration::ZERO));
+        assert!(first.is_cancelled() && !second.is_cancelled());
+        let last = begin(LASTS);
+        assert!(second.is_cancelled() && !last.is_cancelled());
+    }
+
+    #[test]
+    fn who_signs_in_without_end_signs_out_nobody_else() {
+        let (rules, mut sign_ins) = (rules(&[ONE, OTHER]), SignIns::default());
+        let (others, _) = sign_ins.begin(grant(&rules, OTHER), Duration::ZERO).unwrap();
+        let let_go: u64 =
+            (0..SIGN_INS_MAX + 9).map(|_| sign_ins.begin(grant(&rules, ONE), Duration::ZERO).unwrap().1).sum();
+        assert_eq!((let_go, sign_ins.0.len()), (10, SIGN_INS_MAX));
+        assert!(sign_ins.find(&others.all, &rules.grants, Duration::ZERO).is_some());
     }
 }

@@ -1,6 +1,7 @@
 //! Tokens as the command is given them: in a file or the environment, never as an argument, which every user of the
 //! machine can read.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,10 +15,12 @@ const FILE_BYTES_MAX: u64 = 256 * 1024;
 /// Why there is no token. It never holds one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TokenSourceError {
-    #[error("cannot read the tokens in {path}: {cause}")]
+    #[error("cannot read the tokens in {}: {cause}", shown(path))]
     File { path: PathBuf, cause: std::io::Error },
     #[error("{path}, line {line}: {cause}")]
     Line { path: PathBuf, line: usize, cause: TokenError },
+    #[error("{path} is longer than {FILE_BYTES_MAX} bytes; name a file of tokens, one a line")]
+    TooLong { path: PathBuf },
     #[error("{path} holds no token; write one a line")]
     Empty { path: PathBuf },
     #[error("{path} holds more than {TOKENS_MAX} tokens")]
@@ -43,6 +46,10 @@ pub(super) fn tokens(file: Option<&Path>, variable: &'static str) -> Result<Vec<
 fn of_file(path: &Path) -> Result<Vec<Token>, TokenSourceError> {
     let owned = || path.to_owned();
     let text = read(path).map_err(|cause| TokenSourceError::File { path: owned(), cause })?;
+    // Where it was cut off, a part of a token could be one.
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(TokenSourceError::TooLong { path: owned() });
+    }
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     let parsed =
@@ -55,6 +62,17 @@ fn of_file(path: &Path) -> Result<Vec<Token>, TokenSourceError> {
     }
 }
 
+/// The name of a file of secrets as it may be told. What is at no place that there could be is none: somebody gave the
+/// secret itself.
+pub(super) fn shown(path: &Path) -> Cow<'_, str> {
+    let is_beside_others = path.parent().is_some_and(|above| !above.as_os_str().is_empty() && above.is_dir());
+    if path.is_absolute() || is_beside_others || path.exists() {
+        path.to_string_lossy()
+    } else {
+        "a file that is not there, whose name is not shown, as it may be a secret,".into()
+    }
+}
+
 fn read(path: &Path) -> std::io::Result<String> {
     let file = fs::File::open(path)?;
     if is_readable_by_others(&file.metadata()?) {
@@ -62,7 +80,7 @@ fn read(path: &Path) -> std::io::Result<String> {
         tracing::warn!(?path, "every user of this machine can read these tokens; chmod 600 keeps them to yourself");
     }
     let mut text = String::new();
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -112,6 +130,22 @@ mod tests {
         }
         let missing = tokens(Some(Path::new("/no/such/file")), "TACHOGRAPH_NO_SUCH_TOKEN").unwrap_err();
         assert!(missing.to_string().contains("/no/such/file"));
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_gives_no_part_of_a_token() {
+        let filled = |bytes: u64| format!("{}\n0123456789abcdefghij", "#".repeat(bytes as usize - 21));
+        assert_eq!(read_of(&filled(FILE_BYTES_MAX)).unwrap(), ["0123456789abcdefghij"]);
+        let error = read_of(&filled(FILE_BYTES_MAX + 2)).unwrap_err();
+        assert!(error.contains("longer than 262144 bytes") && !error.contains("0123"), "{error}");
+    }
+
+    #[test]
+    fn a_token_that_was_given_for_its_files_name_is_not_told() {
+        for token in ["hunter22hunter22", "hunter22/hunter22+=="] {
+            let error = tokens(Some(Path::new(token)), "TACHOGRAPH_NO_SUCH_TOKEN").unwrap_err().to_string();
+            assert!(error.contains("cannot read") && !error.contains("hunter22"), "{error}");
+        }
     }
 
     #[cfg(unix)]

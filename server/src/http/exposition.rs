@@ -2,7 +2,7 @@
 
 use std::io;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use tachograph_core::exposition::{Format, Page};
@@ -10,19 +10,25 @@ use tachograph_core::exposition::{Format, Page};
 use super::accepted::{GZIP, accepts, weight_of};
 use super::gzip::Gzip;
 use super::pieces::{PIECE_BYTES, Pieces, written};
+use crate::access::Admission;
 use crate::app::App;
 use crate::clock::unix_millis;
 use crate::error::ApiError;
 
 /// Everything that is registered, as it is when it is written.
-pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub(super) async fn metrics(
+    State(app): State<App>,
+    admission: Option<Extension<Admission>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let permit = app.place(&app.scrapers)?;
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let format = format_for(accepted);
     let gzip = accepts(&headers, GZIP).then(Gzip::new);
     let encoding = gzip.is_some().then_some([(header::CONTENT_ENCODING, GZIP)]);
     let page = Page::new(&app.registry, format, unix_millis()).with_exemplars(&app.metrics.exemplars);
-    let body = written(app, permit, move |app, pieces| write(app, page, gzip, pieces));
+    let Extension(admission) = admission.unwrap_or_default();
+    let body = written(app, admission, permit, move |app, pieces| write(app, page, gzip, pieces));
     let head = [
         (header::CONTENT_TYPE, format.media_type()),
         (header::CACHE_CONTROL, "no-store"),

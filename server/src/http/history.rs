@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use super::pieces::{PIECE_BYTES, Pieces, pieces};
+use crate::access::Admission;
 use crate::app::App;
 use crate::clock::unix_millis;
 use crate::error::ApiError;
@@ -84,6 +85,7 @@ fn moment(text: &str, now_ms: u64) -> Result<u64, ApiError> {
 /// The figures of a span, a row a tick.
 pub(super) async fn history(
     State(app): State<App>,
+    admission: Option<Extension<Admission>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -91,7 +93,8 @@ pub(super) async fn history(
     let begin = Begin::find(&app, &query).ok_or(ApiError::NotYet)?;
     let permit = app.place(&app.history_readers)?;
     let content_type = if query.is_csv { "text/csv; charset=utf-8" } else { "application/json" };
-    let (pieces, body) = pieces();
+    let Extension(admission) = admission.unwrap_or_default();
+    let (pieces, body) = pieces(admission);
     spawn_blocking(move || {
         let _permit = permit;
         let mut out = Out { pieces, held: String::new() };
@@ -278,10 +281,16 @@ fn write_head(app: &App, columns: &[Column], query: &Query, out: &mut Out) -> io
     Ok(())
 }
 
-/// A text as a cell in quotes, in one line. What a spreadsheet would take for a formula is marked as text.
+/// A text as a cell in quotes, in one line. What a spreadsheet would take for a formula is marked as text, also by one that
+/// separates cells by semicolons and finds no quotes where it looks for them.
 fn csv_text(text: &str) -> String {
-    let mark = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    format!("\"{mark}{}\"", text.replace('"', "\"\"").replace(char::is_control, " "))
+    let line = text.replace(char::is_control, " ");
+    let marked = line.split(';').map(|cell| if is_formula(cell) { format!("'{cell}") } else { cell.to_owned() });
+    format!("\"{}\"", marked.collect::<Vec<_>>().join(";").replace('"', "\"\""))
+}
+
+fn is_formula(cell: &str) -> bool {
+    cell.trim_start_matches([' ', '"']).starts_with(['=', '+', '-', '@'])
 }
 
 /// The rows, and what quantiles need of the one before.
@@ -346,5 +355,39 @@ mod tests {
         let cell = csv_text(&format!("frames{labels}"));
         assert_eq!(cell, "\"frames{source=\"\"=cmd|' /C calc'!A0\\\"\" \\n=1, 2 \"\"}\"");
         assert_eq!(csv_text("a,b"), "\"a,b\"");
+    }
+
+    #[tokio::test]
+    async fn a_table_ends_when_its_reader_is_not_let_in_any_more() {
+        let tacho = crate::Tachograph::new().unwrap();
+        let app = App::clone(&tacho.0);
+        crate::hub::keep_ticking(&app);
+        let revoked = tokio_util::sync::CancellationToken::new();
+        let asked = async || {
+            let admission = Some(Extension(Admission::until(revoked.clone())));
+            history(State(app.clone()), admission, RawQuery(None), HeaderMap::new()).await
+        };
+        let read = async |answer: Response| axum::body::to_bytes(answer.into_body(), usize::MAX).await;
+        for _ in 0..200 {
+            if asked().await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        assert!(read(asked().await.unwrap()).await.is_ok());
+        revoked.cancel();
+        assert!(read(asked().await.unwrap()).await.is_err());
+    }
+
+    #[test]
+    fn no_spreadsheet_that_separates_by_semicolons_takes_a_cell_for_a_formula() {
+        for value in ["x;=1+1;y", "x; +1;@SUM(A1)", "x;\t-1", "x;\"=1+1\";", ";;=1"] {
+            for text in [value.to_owned(), label_text([("by", value)].into_iter())] {
+                let line = format!("timestamp,seq,tick,{}", csv_text(&text));
+                let cells: Vec<_> = line.split(';').map(|cell| cell.trim_matches([' ', '"'])).collect();
+                assert!(cells.len() > 1 && !cells.iter().any(|cell| cell.starts_with(['=', '+', '-', '@'])), "{line}");
+            }
+        }
+        assert_eq!(csv_text("a;b"), "\"a;b\"");
     }
 }

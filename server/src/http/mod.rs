@@ -18,6 +18,8 @@ mod socket;
 mod stream;
 
 use axum::Router;
+#[cfg(feature = "live")]
+use axum::extract::WebSocketUpgrade;
 use axum::extract::{Extension, RawQuery, Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::map_request_with_state;
@@ -137,7 +139,7 @@ async fn live_listener(
     let connections = app.connections.clone();
     let Extension(admission) = admission.unwrap_or_default();
     if let Some(Extension(turned_away)) = turned_away {
-        return Ok(turn_away(app, turned_away, upgrade));
+        return Ok(turn_away(app, turned_away, checked(upgrade, &headers)));
     }
     let listener = app.listener.clone().ok_or(ApiError::NotFound)?;
     Ok(checked(upgrade, &headers)?
@@ -154,7 +156,7 @@ async fn live_listener(
 
 /// Who may not feed gets no more of an answer from what there is than from what there is not.
 #[cfg(feature = "live")]
-fn turn_away(app: App, turned_away: TurnedAway, upgrade: Upgrade) -> Response {
+fn turn_away(app: App, turned_away: TurnedAway, upgrade: Result<WebSocketUpgrade, ApiError>) -> Response {
     let (Ok(upgrade), Some(_)) = (upgrade, &app.listener) else { return Refusal::NoToken.into_response() };
     let connections = app.connections.clone();
     upgrade.max_message_size(TURNED_AWAY_MESSAGE_BYTES_MAX).max_frame_size(TURNED_AWAY_MESSAGE_BYTES_MAX).on_upgrade(

@@ -9,6 +9,7 @@ use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
+use crate::access::Admission;
 use crate::app::App;
 use crate::hub::WRITE_MAX;
 
@@ -24,6 +25,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(600);
 pub(super) struct Pieces {
     sender: mpsc::Sender<Piece>,
     until: Instant,
+    admission: Admission,
 }
 
 #[derive(Debug)]
@@ -32,20 +34,25 @@ enum Piece {
     End,
 }
 
-/// An answer's pieces, and the body that they become.
-pub(super) fn pieces() -> (Pieces, Body) {
+/// An answer's pieces, and the body that they become. There are no more once its reader may not read any more.
+pub(super) fn pieces(admission: Admission) -> (Pieces, Body) {
     let (sender, waiting) = mpsc::channel(PIECES_WAITING);
-    let pieces = Pieces { sender, until: Instant::now() + ANSWER_MAX };
+    let pieces = Pieces { sender, until: Instant::now() + ANSWER_MAX, admission };
     (pieces, Body::from_stream(stream::unfold(Some(waiting), next)))
 }
 
 /// An answer that is written while it is read, for as long as the server runs; its place is free then, even
 /// where nobody takes the end.
-pub(super) fn written<W>(app: App, place: OwnedSemaphorePermit, write: impl FnOnce(App, Pieces) -> W) -> Body
+pub(super) fn written<W>(
+    app: App,
+    admission: Admission,
+    place: OwnedSemaphorePermit,
+    write: impl FnOnce(App, Pieces) -> W,
+) -> Body
 where
     W: Future<Output = io::Result<()>> + Send + 'static,
 {
-    let (pieces, body) = pieces();
+    let (pieces, body) = pieces(admission);
     let shutdown = app.shutdown.clone();
     let writing = write(app, pieces);
     tokio::spawn(async move {
@@ -86,8 +93,13 @@ impl Pieces {
 
     async fn put(&self, piece: Piece) -> io::Result<()> {
         let left = self.until.saturating_duration_since(Instant::now());
-        let sent = self.sender.send_timeout(piece, WRITE_MAX.min(left)).await;
-        sent.map_err(|_| io::Error::other("it is not read any more"))
+        tokio::select! {
+            biased;
+            () = self.admission.revoked() => Err(io::Error::other("its reader is not let in any more")),
+            sent = self.sender.send_timeout(piece, WRITE_MAX.min(left)) => {
+                sent.map_err(|_| io::Error::other("it is not read any more"))
+            }
+        }
     }
 }
 
@@ -95,8 +107,13 @@ impl Pieces {
 mod tests {
     use axum::body::to_bytes;
     use futures_util::StreamExt;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
+
+    fn pieces() -> (Pieces, Body) {
+        super::pieces(Admission::default())
+    }
 
     #[tokio::test]
     async fn an_answer_is_whole_or_cut_off() {
@@ -107,6 +124,20 @@ mod tests {
         let (broken, body) = pieces();
         broken.send("a".into()).await.unwrap();
         drop(broken);
+        assert!(to_bytes(body, 10).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_not_let_in_any_more_gets_no_more() {
+        let revoked = CancellationToken::new();
+        let (answer, body) = super::pieces(Admission::until(revoked.clone()));
+        for _ in 0..PIECES_WAITING {
+            answer.send("a".into()).await.unwrap();
+        }
+        let (waited, ()) = tokio::join!(answer.send("b".into()), async { revoked.cancel() });
+        let told = waited.unwrap_err().to_string();
+        assert!(told.contains("not let in"), "{told}");
+        assert!(answer.end().await.is_err(), "it is not taken for whole");
         assert!(to_bytes(body, 10).await.is_err());
     }
 

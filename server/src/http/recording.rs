@@ -2,7 +2,7 @@
 
 use std::io;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -10,13 +10,18 @@ use tachograph_core::wire::frame::{Hello, Outcome};
 
 use super::history::{FRAMES_AT_ONCE, let_go};
 use super::pieces::{PIECE_BYTES, Pieces, written};
+use crate::access::Admission;
 use crate::app::App;
 use crate::clock::utc_compact;
 use crate::error::ApiError;
 use crate::hub::{WINDOW_ALL, parse_window};
 
 /// The past, or so much of it, up to the newest frame.
-pub(super) async fn recording(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub(super) async fn recording(
+    State(app): State<App>,
+    admission: Option<Extension<Admission>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     let window = parse(&query.unwrap_or_default())?;
     let begin = Begin::find(&app, window).ok_or(ApiError::NotYet)?;
     let permit = app.place(&app.history_readers)?;
@@ -26,7 +31,8 @@ pub(super) async fn recording(State(app): State<App>, RawQuery(query): RawQuery)
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    let body = written(app, permit, move |app, pieces| write(app, begin, pieces));
+    let Extension(admission) = admission.unwrap_or_default();
+    let body = written(app, admission, permit, move |app, pieces| write(app, begin, pieces));
     Ok((head, body).into_response())
 }
 
@@ -136,14 +142,14 @@ mod tests {
     async fn a_recording_is_all_of_the_past_in_order() {
         let app = server(1_000);
         publish(&app, 1..=200);
-        let answer = recording(State(app.clone()), RawQuery(None)).await.unwrap();
+        let answer = recording(State(app.clone()), None, RawQuery(None)).await.unwrap();
         let name = "attachment; filename=\"tachograph-20261125T010203Z.tacho\"";
         assert_eq!(answer.headers()[header::CONTENT_DISPOSITION], name);
         let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         let kinds: Vec<_> = Record::all(&body).map(|record| record.unwrap().payload.len()).collect();
         let frames = kinds.iter().filter(|bytes| **bytes == FRAME_BYTES - 3).count();
         assert_eq!((frames, kinds.len()), (199, 1 + 199 + 20), "the first one as its keyframe");
-        let answer = recording(State(app), RawQuery(Some("window=15s".into()))).await.unwrap();
+        let answer = recording(State(app), None, RawQuery(Some("window=15s".into()))).await.unwrap();
         let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         assert_eq!(Record::all(&body).count(), 1 + 19 + 2, "from 181 on");
     }
@@ -152,7 +158,7 @@ mod tests {
     async fn a_recording_that_is_read_too_slowly_is_cut_off() {
         let app = server(300);
         publish(&app, 1..=300);
-        let answer = recording(State(app.clone()), RawQuery(None)).await.unwrap();
+        let answer = recording(State(app.clone()), None, RawQuery(None)).await.unwrap();
         tokio::task::yield_now().await;
         publish(&app, 301..=700);
         assert!(to_bytes(answer.into_body(), usize::MAX).await.is_err());
@@ -161,12 +167,12 @@ mod tests {
     #[tokio::test]
     async fn no_more_are_written_at_once_than_may_be() {
         let app = server(300);
-        let refused = recording(State(app.clone()), RawQuery(None)).await;
+        let refused = recording(State(app.clone()), None, RawQuery(None)).await;
         assert_eq!(refused.err(), Some(ApiError::NotYet));
         publish(&app, 1..=300);
         let mut unread = Vec::new();
         let refused = loop {
-            match recording(State(app.clone()), RawQuery(None)).await {
+            match recording(State(app.clone()), None, RawQuery(None)).await {
                 Ok(answer) => unread.push(answer),
                 Err(error) => break error,
             }
@@ -174,6 +180,18 @@ mod tests {
         assert_eq!((unread.len(), refused), (4, ApiError::Busy));
         app.shutdown.cancel();
         assert!(to_bytes(unread.remove(0).into_body(), usize::MAX).await.is_err(), "an end is told");
+    }
+
+    #[tokio::test]
+    async fn a_recording_ends_when_its_reader_is_not_let_in_any_more() {
+        let app = server(300);
+        publish(&app, 1..=300);
+        let revoked = tokio_util::sync::CancellationToken::new();
+        let admission = Some(Extension(Admission::until(revoked.clone())));
+        let answer = recording(State(app.clone()), admission, RawQuery(None)).await.unwrap();
+        tokio::task::yield_now().await;
+        revoked.cancel();
+        assert!(to_bytes(answer.into_body(), usize::MAX).await.is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use clap::builder::{OsStr as ClapOsStr, Resettable};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
+use super::token::shown;
 use super::{Cli, one_line, run_server};
 use error::{ConfigError, Place, printable};
 use settings::{Setting, Settings};
@@ -209,7 +210,8 @@ fn unreadable_files(settings: &Settings, matches: &ArgMatches) -> Vec<Complaint>
     let named = files.flat_map(|setting| raw(matches, setting).map(move |path| (setting.name(), Path::new(path))));
     let unreadable = named.filter_map(|(name, path)| {
         let error = file::open(path).err()?;
-        Some(Complaint::new(name, format!("{} {}", path.display(), file::told(&error))))
+        let shown = if names_secret(name) { shown(path) } else { path.to_string_lossy() };
+        Some(Complaint::new(name, format!("{shown} {}", file::told(&error))))
     });
     unreadable.collect()
 }

@@ -264,6 +264,12 @@ fn files_that_settings_name_are_to_be_there() {
     let complaints = unreadable_files(&settings, &matches(there.to_str().unwrap()));
     assert!(complaints.len() == 1 && complaints[0].setting == "token-file", "{complaints:?}");
     assert!(complaints[0].what.contains("cannot be read"), "{complaints:?}");
+    assert!(complaints[0].what.contains(there.to_str().unwrap()), "{complaints:?}");
+    let complaints = unreadable_files(&settings, &matches("hunter22hunter22"));
+    assert!(
+        complaints[0].what.contains("cannot be read") && !complaints[0].what.contains("hunter22"),
+        "{complaints:?}"
+    );
 }
 
 #[cfg(unix)]
