@@ -85,15 +85,16 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 fn ten_thousand_connections_at_once_leave_nothing_behind() {
     let allowed = rlimit::increase_nofile_limit(u64::MAX).unwrap();
     let ends = (allowed - OTHERS) as usize;
+    let admitted = ADMITTED.min(ends / 3);
     // Each client has a descriptor here, each one that is admitted another.
-    let connections = WANTED.min(ends.saturating_sub(ADMITTED));
-    assert!(connections > ADMITTED, "{allowed} descriptors are too few for the test: raise ulimit -n");
+    let connections = WANTED.min(ends.saturating_sub(admitted));
+    assert!(connections > 100, "{allowed} descriptors are too few for the test: raise ulimit -n");
     println!("{connections} connections, as {allowed} descriptors are allowed");
 
     let server = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let clients = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let limits =
-        Limits { connections: ADMITTED, connections_per_address: WANTED, header_time: LONG, ..Limits::default() };
+        Limits { connections: admitted, connections_per_address: WANTED, header_time: LONG, ..Limits::default() };
     let tacho = Tachograph::builder().limits(limits).build().unwrap();
     let listener = server.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
@@ -107,9 +108,9 @@ fn ten_thousand_connections_at_once_leave_nothing_behind() {
         let began = Instant::now();
         let (served, closed) = clients.block_on(flood(address, connections));
         println!("{served} served, {closed} closed unanswered, in {:?}", began.elapsed());
-        assert_eq!(served, ADMITTED);
+        assert_eq!(served, admitted);
         let refused = tacho.registry().snapshot().counter("tachograph_connections_refused", &[("reason", "all")]);
-        assert_eq!(refused, Some(round * (connections - ADMITTED) as u64));
+        assert_eq!(refused, Some(round * (connections - admitted) as u64));
         until("all are gone", || open() == 0.0 && descriptors() <= before);
         let now = resident_bytes();
         println!("{} MiB are resident", now >> 20);

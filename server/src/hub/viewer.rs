@@ -74,6 +74,9 @@ async fn send_frames(app: &App, cursor: &mut Cursor, socket: &mut WebSocket) -> 
                 Some(Ok(_)) => {
                     let wait = pace.take(1, app.limits.now().messages_per_second.into(), app.clock.now());
                     read_at = Instant::now() + wait;
+                    if !wait.is_zero() {
+                        app.metrics.messages_paced.inc();
+                    }
                     continue;
                 }
                 Some(Err(error)) => return Ended::Faulty(SocketFault::of(error)),
