@@ -189,12 +189,13 @@ export const UNPACED = ['--messages-per-second', '100000', '--bytes-per-second',
 
 /**
  * Stops reading from a WebSocket and fills it: a ping is answered by as much as it brings, and what is
- * not read stays in buffers of at most some MB. From then on the server cannot write to it.
+ * not read stays in buffers. That is 8 MB: more than the system holds, and less than the server bears before it ends
+ * the connection. From then on the server cannot write to it.
  */
 export async function deafen(socket) {
   socket.pause();
-  for (let burst = 0; burst < 20; burst += 1) {
-    for (let n = 0; n < 5_000; n += 1) socket.ping(Buffer.alloc(125));
+  for (let burst = 0; burst < 16; burst += 1) {
+    for (let n = 0; n < 4_000; n += 1) socket.ping(Buffer.alloc(125));
     await sleep(20);
   }
 }
