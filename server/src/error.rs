@@ -64,7 +64,11 @@ impl IntoResponse for ApiError {
             #[cfg(feature = "live")]
             Self::InvalidBody(message) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", message),
             #[cfg(feature = "live")]
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "send at most 4,096 bytes"),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                "the body is longer than this address takes; send only what is to change",
+            ),
             #[cfg(feature = "live")]
             Self::NotWhole => {
                 (StatusCode::REQUEST_TIMEOUT, "not_whole", "the body did not come whole and in time; send it at once")

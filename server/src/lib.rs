@@ -59,6 +59,8 @@ mod error;
 #[cfg(feature = "otlp")]
 pub mod export;
 mod http;
+#[cfg(feature = "otlp")]
+mod http_client;
 mod hub;
 mod limits;
 #[cfg(feature = "live")]

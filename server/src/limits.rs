@@ -32,7 +32,8 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Messages a second that are read of a live-listener's connection, or of a viewer's; what comes faster waits.
     pub messages_per_second: u32,
-    /// Bytes a second that are read of a live-listener's connection; what comes faster waits.
+    /// Bytes a second that are read of a live-listener's connection; what comes faster waits. After one
+    /// message, that is for at most 10 s.
     pub bytes_per_second: u32,
     /// How long a client may take to send a request's header, and to begin with the next one.
     pub header_time: Duration,

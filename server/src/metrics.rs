@@ -117,11 +117,8 @@ impl ServerMetrics {
     /// # Errors
     /// One of the names is taken by another description.
     pub(crate) fn register(registry: &Registry) -> Result<Self, RegisterError> {
-        let counter = |name, help| {
-            let family = registry.counter(&Descriptor::new(name, help))?;
-            family.bind(&[]).map_err(|_| RegisterError::Conflict)
-        };
-        let gauge = |descriptor| registry.gauge(&descriptor)?.bind(&[]).map_err(|_| RegisterError::Conflict);
+        let counter = |name, help| registry.counter(&Descriptor::new(name, help))?.unlabelled();
+        let gauge = |descriptor| registry.gauge(&descriptor)?.unlabelled();
         let restarts =
             Descriptor::new("tachograph_task_restarts", "Tasks that failed and were restarted").label("task");
         let errors = Descriptor::new("tachograph_protocol_errors", "What clients sent and was refused").label("code");

@@ -27,7 +27,8 @@ impl Bucket {
     }
 
     /// Whether all that was taken is paid for.
-    #[cfg_attr(not(feature = "live"), expect(dead_code, reason = "viewers are not told that they are paced"))]
+    // Viewers are not told that they are paced.
+    #[cfg(any(test, feature = "live"))]
     pub(crate) fn is_at_rest(&self, now: Moment) -> bool {
         self.paid_at <= now
     }

@@ -89,21 +89,16 @@ impl DefaultMetrics {
         let plain = |name, help| Descriptor::new(name, help);
         let by_source = |name, help| Descriptor::new(name, help).label("source");
         let counter = |name, help| registry.counter(&by_source(name, help));
-        let unlabelled = |family: CounterFamily| family.bind(&[]).map_err(|_| RegisterError::Conflict);
+        let unlabelled = |name, help| registry.counter(&plain(name, help))?.unlabelled();
         let sessions = registry.gauge(&plain("active_sessions", "Sessions started and not ended"))?;
         let inference = by_source("inference_time_ms", "Time inside the provider, a chunk");
         let processing = by_source("processing_time_ms", "From a chunk's last frame arriving to its result");
         let lag = by_source("processing_lag_seconds", "From the last frame of the newest chunk to its result");
         let depth = by_source("queue_depth", "Frames waiting in the queues");
         Ok(Self {
-            connections: unlabelled(
-                registry
-                    .counter(&plain("ws_connections_total", "Connections accepted on the live-listener endpoint"))?,
-            )?,
-            disconnects: unlabelled(
-                registry.counter(&plain("ws_disconnects_total", "Connections ended on the live-listener endpoint"))?,
-            )?,
-            active_sessions: sessions.bind(&[]).map_err(|_| RegisterError::Conflict)?,
+            connections: unlabelled("ws_connections_total", "Connections accepted on the live-listener endpoint")?,
+            disconnects: unlabelled("ws_disconnects_total", "Connections ended on the live-listener endpoint")?,
+            active_sessions: sessions.unlabelled()?,
             bytes_received: registry.counter(&by_source("audio_bytes_received", "PCM received").unit("bytes"))?,
             frames_received: counter("audio_frames_received", "Frames received, as split for the queue")?,
             frames_dropped: counter("audio_frames_dropped", "Frames received and never processed")?,

@@ -96,6 +96,25 @@ impl<I: Instrument> Family<I> {
         self.shared.with_unhurried(labels).map(I::of).cloned()
     }
 
+    /// A handle of the one series of a family without labels, to be kept.
+    ///
+    /// ```
+    /// use tachograph_core::registry::{Descriptor, RegisterError, Registry};
+    ///
+    /// let registry = Registry::new();
+    /// registry.counter(&Descriptor::new("turns", "Turns taken"))?.unlabelled()?.inc();
+    /// assert_eq!(registry.snapshot().counter("turns", &[]), Some(1));
+    /// let labelled = registry.counter(&Descriptor::new("frames", "Frames received").label("source"))?;
+    /// assert_eq!(labelled.unlabelled().err(), Some(RegisterError::Conflict));
+    /// # Ok::<(), RegisterError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The family has labels.
+    pub fn unlabelled(&self) -> Result<I, RegisterError> {
+        self.bind(&[]).map_err(|_| RegisterError::Conflict)
+    }
+
     pub(crate) fn descriptor(&self) -> &Descriptor {
         self.shared.descriptor()
     }

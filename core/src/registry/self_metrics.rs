@@ -32,8 +32,8 @@ impl SelfMetrics {
     /// # Errors
     /// One of the names is taken by another description.
     pub fn register(registry: &Registry) -> Result<Self, RegisterError> {
-        let gauge = |descriptor| registry.gauge(&descriptor)?.bind(&[]).map_err(|_| RegisterError::Conflict);
-        let counter = |descriptor| registry.counter(&descriptor)?.bind(&[]).map_err(|_| RegisterError::Conflict);
+        let gauge = |descriptor| registry.gauge(&descriptor)?.unlabelled();
+        let counter = |descriptor| registry.counter(&descriptor)?.unlabelled();
         let named = |name, help| Descriptor::new(name, help);
         Ok(Self {
             series: gauge(named("tachograph_registry_series", "Series in all families"))?,

@@ -9,6 +9,7 @@ use tachograph_core::wire::{MIC, Metrics, SYSTEM, SourceName};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use crate::listener_steps::{Amount, dropped, waiting};
 use crate::support::{Bench, Random, identity, ms, took};
 
 #[derive(Clone, Copy, Debug)]
@@ -17,27 +18,6 @@ enum Event {
     NextChunk { mic: bool, flush: bool },
     EndChunk { mic: bool, inference: Option<u64> },
     Pass { millis: u64 },
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Amount {
-    frames: u64,
-    bytes: u64,
-}
-
-impl Amount {
-    fn of(chunk: &Chunk) -> Self {
-        let bytes = chunk.pieces().iter().map(|piece| piece.len() as u64).sum();
-        Self { frames: chunk.pieces().len() as u64, bytes }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self { frames: self.frames + other.frames, bytes: self.bytes + other.bytes }
-    }
-
-    fn minus(self, other: Self) -> Self {
-        Self { frames: self.frames - other.frames, bytes: self.bytes - other.bytes }
-    }
 }
 
 /// What the test itself saw go in and come out of one source.
@@ -195,14 +175,6 @@ impl Run {
         assert_eq!(receipt.sources.len(), self.seen.len());
         assert_eq!(counted.gauge("active_sessions", &[]), Some(0.0));
     }
-}
-
-fn waiting(figures: &Metrics) -> Amount {
-    Amount { frames: figures.queue_depth, bytes: figures.queue_bytes }
-}
-
-fn dropped(figures: &Metrics) -> Amount {
-    Amount { frames: figures.dropped_total, bytes: figures.bytes_dropped }
 }
 
 /// The event that four numbers stand for.

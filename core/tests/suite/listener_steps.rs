@@ -295,13 +295,13 @@ fn any_text(choices: &mut Unstructured<'_>) -> Result<String> {
 // ---- the session
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Amount {
-    frames: u64,
-    bytes: u64,
+pub(crate) struct Amount {
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Amount {
-    fn of(chunk: &Chunk) -> Self {
+    pub(crate) fn of(chunk: &Chunk) -> Self {
         let bytes = chunk.pieces().iter().map(|piece| piece.len() as u64).sum();
         Self { frames: chunk.pieces().len() as u64, bytes }
     }
@@ -310,21 +310,21 @@ impl Amount {
         Self { frames: pcm.len().div_ceil(PIECE_BYTES_MAX) as u64, bytes: pcm.len() as u64 }
     }
 
-    fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self { frames: self.frames + other.frames, bytes: self.bytes + other.bytes }
     }
 
     /// Fails a test when it would go below nothing.
-    fn minus(self, other: Self) -> Self {
+    pub(crate) fn minus(self, other: Self) -> Self {
         Self { frames: self.frames - other.frames, bytes: self.bytes - other.bytes }
     }
 }
 
-fn waiting(figures: &Metrics) -> Amount {
+pub(crate) fn waiting(figures: &Metrics) -> Amount {
     Amount { frames: figures.queue_depth, bytes: figures.queue_bytes }
 }
 
-fn dropped(figures: &Metrics) -> Amount {
+pub(crate) fn dropped(figures: &Metrics) -> Amount {
     Amount { frames: figures.dropped_total, bytes: figures.bytes_dropped }
 }
 

@@ -125,7 +125,7 @@ impl Access {
 
     /// Whether it is the address of a proxy that is trusted.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
-        self.rules().proxies.iter().any(|network| network.contains(address))
+        self.rules().trusts(address)
     }
 
     fn rules(&self) -> Arc<Rules> {

@@ -78,7 +78,7 @@ impl ProcessMetrics {
         let mut own = Self {
             cpu: now.cpu_seconds_total.map(|seconds| Cpu::register(registry, seconds)).transpose()?,
             gauges: GAUGES.iter().filter(has_figure).map(gauge).collect::<Result<_, RegisterError>>()?,
-            unread: registry.counter(&unread)?.bind(&[]).map_err(|_| RegisterError::Conflict)?,
+            unread: registry.counter(&unread)?.unlabelled()?,
         };
         own.take(now);
         Ok(own)
@@ -125,7 +125,7 @@ impl Cpu {
         let seconds = Descriptor::new("process_cpu_seconds_total", "CPU time of user and system, whole seconds");
         let cores = Descriptor::new("process_cpu_cores", "CPU seconds a second since the update before");
         Ok(Self {
-            seconds: registry.counter(&seconds.unit("s"))?.bind(&[]).map_err(|_| RegisterError::Conflict)?,
+            seconds: registry.counter(&seconds.unit("s"))?.unlabelled()?,
             cores: bound_gauge(registry, &cores)?,
             at: Instant::now(),
             used_seconds,
@@ -147,7 +147,7 @@ impl Cpu {
 }
 
 fn bound_gauge(registry: &Registry, descriptor: &Descriptor) -> Result<Gauge, RegisterError> {
-    registry.gauge(descriptor)?.bind(&[]).map_err(|_| RegisterError::Conflict)
+    registry.gauge(descriptor)?.unlabelled()
 }
 
 #[cfg(test)]

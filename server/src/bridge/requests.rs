@@ -136,7 +136,7 @@ impl RequestMetrics {
                 .counter(&of_route("http_request_errors", "Requests answered with 5xx, or with an error instead"))?,
             durations: registry.histogram(&duration.unit("s").bounds(&BOUNDS_SECONDS))?,
             in_flight: registry.gauge(&of_route("http_requests_in_flight", "Requests begun and not over"))?,
-            unkept: registry.counter(&unkept)?.bind(&[]).map_err(|_| RegisterError::Conflict)?,
+            unkept: registry.counter(&unkept)?.unlabelled()?,
             routes: Table::new(ROUTES_MAX),
             hasher: RandomState::new(),
         };

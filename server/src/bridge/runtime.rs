@@ -71,10 +71,8 @@ impl RuntimeMetrics {
     /// One of the names is taken by another description.
     #[expect(clippy::needless_pass_by_value, reason = "a handle is cheap, and who has one gives it")]
     pub fn register(registry: &Registry, runtime: Handle) -> Result<Self, RegisterError> {
-        let gauge = |descriptor| {
-            registry.gauge(&descriptor)?.bind(&[]).map(|gauge| gauge.part()).map_err(|_| RegisterError::Conflict)
-        };
-        let counter = |descriptor| registry.counter(&descriptor)?.bind(&[]).map_err(|_| RegisterError::Conflict);
+        let gauge = |descriptor| registry.gauge(&descriptor)?.unlabelled().map(|gauge| gauge.part());
+        let counter = |descriptor| registry.counter(&descriptor)?.unlabelled();
         let named = |name, help| Descriptor::new(name, help);
         let busy_ratio = named("tokio_busy_ratio", "Mean share of the time that a worker was busy");
         let runtime = runtime.metrics();

@@ -68,7 +68,7 @@ impl SpanTimes {
                 .histogram(&of_span("span_duration_seconds", "From a span's making to its end").unit("s"))?,
             busy: registry.histogram(&of_span("span_busy_seconds", "Time in which a span was entered").unit("s"))?,
             errors: registry.counter(&of_span("span_errors", "Events of level ERROR in a span"))?,
-            left_out: registry.counter(&left_out)?.bind(&[]).map_err(|_| RegisterError::Conflict)?,
+            left_out: registry.counter(&left_out)?.unlabelled()?,
         })
     }
 

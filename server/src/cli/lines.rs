@@ -20,7 +20,8 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 static COUNTER: OnceLock<Counter> = OnceLock::new();
 
 /// Gives each line to a thread that writes it: a disk that is full or a reader that stopped costs lines, and neither
-/// time nor the task that logs.
+/// time nor the task that logs. The usual crate for this counts the lines that it has no room for, but neither those
+/// that could not be written nor any in a registry, and its end cannot be waited for as long as one likes.
 pub(super) struct Lines(SyncSender<Vec<u8>>);
 
 /// One line.
@@ -78,7 +79,7 @@ fn lose() {
 /// Counts lines that are lost, from now on in the registry, too.
 pub(super) fn count_lost(registry: &Registry) -> Result<(), RegisterError> {
     let descriptor = Descriptor::new("tachograph_log_lines_lost", "Log lines that could not be written");
-    let counter = registry.counter(&descriptor)?.bind(&[]).map_err(|_| RegisterError::Conflict)?;
+    let counter = registry.counter(&descriptor)?.unlabelled()?;
     counter.add(LOST.load(Ordering::Relaxed));
     let _counted_elsewhere = COUNTER.set(counter);
     Ok(())

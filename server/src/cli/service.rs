@@ -39,11 +39,11 @@ pub(super) fn stopping() {
 /// stuck is restarted. Runs on a thread of its own, so that nothing but the tick counts.
 pub(super) fn watch(tacho: &Tachograph) {
     let Some(limit) = silence_max() else { return };
-    let mut pulse = Pulse::of(tacho);
+    let mut heart = Heart::of(tacho);
     thread::spawn(move || {
         // Four looks, so that a late one is no death.
         let pause = (limit / 4).min(LOOK_MAX);
-        while let Some(is_beating) = pulse.beats() {
+        while let Some(is_beating) = heart.beats() {
             if is_beating {
                 tell(Told::Alive);
             }
@@ -53,20 +53,20 @@ pub(super) fn watch(tacho: &Tachograph) {
 }
 
 /// Whether the tick goes on.
-struct Pulse {
+struct Heart {
     app: Weak<Shared>,
-    newest: Option<u64>,
+    newest: u64,
 }
 
-impl Pulse {
+impl Heart {
     fn of(tacho: &Tachograph) -> Self {
-        Self { app: Arc::downgrade(&tacho.0), newest: None }
+        Self { app: Arc::downgrade(&tacho.0), newest: 0 }
     }
 
     /// Whether there was a tick since it was last asked; nothing once there is nobody to tick.
     fn beats(&mut self) -> Option<bool> {
         let app = self.app.upgrade()?;
-        let newest = app.hub.whole().with_history(|history| history.newest().map(|entry| entry.seq));
+        let newest = app.hub.whole().newest();
         Some(std::mem::replace(&mut self.newest, newest) != newest)
     }
 }
@@ -149,10 +149,10 @@ mod tests {
 
     use super::*;
 
-    fn beats_within(pulse: &mut Pulse, limit: Duration) -> bool {
+    fn beats_within(heart: &mut Heart, limit: Duration) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < limit {
-            if pulse.beats() == Some(true) {
+            if heart.beats() == Some(true) {
                 return true;
             }
             thread::sleep(Duration::from_millis(50));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_tick_that_is_stuck_has_no_pulse_and_one_that_goes_on_has() {
+    async fn a_tick_that_is_stuck_has_no_heartbeat_and_one_that_goes_on_has() {
         let (release, held) = mpsc::channel::<()>();
         let held = parking_lot::Mutex::new(held);
         let tacho = Tachograph::builder()
@@ -173,19 +173,19 @@ mod tests {
             .build()
             .unwrap();
         let router: axum::Router = crate::router(&tacho);
-        let mut pulse = Pulse::of(&tacho);
+        let mut heart = Heart::of(&tacho);
         tokio::task::spawn_blocking(move || {
-            assert!(beats_within(&mut pulse, Duration::from_secs(10)), "the first tick");
+            assert!(beats_within(&mut heart, Duration::from_secs(10)), "the first tick");
             // Until it is stuck.
             thread::sleep(Duration::from_secs(4));
-            pulse.beats();
-            assert!(!beats_within(&mut pulse, Duration::from_secs(3)), "a pulse of a tick that is stuck");
+            heart.beats();
+            assert!(!beats_within(&mut heart, Duration::from_secs(3)), "a beat of a tick that is stuck");
             drop(release);
-            assert!(beats_within(&mut pulse, Duration::from_secs(10)), "no pulse after it went on");
+            assert!(beats_within(&mut heart, Duration::from_secs(10)), "no beat after it went on");
             drop((tacho, router));
             let begun = Instant::now();
-            while pulse.beats().is_some() {
-                assert!(begun.elapsed() < Duration::from_secs(10), "a pulse of nobody");
+            while heart.beats().is_some() {
+                assert!(begun.elapsed() < Duration::from_secs(10), "a beat of nobody");
                 thread::sleep(Duration::from_millis(50));
             }
         })

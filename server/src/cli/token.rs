@@ -84,15 +84,16 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
+/// Others than its owner and group.
 #[cfg(unix)]
-fn is_readable_by_others(metadata: &fs::Metadata) -> bool {
+pub(super) fn is_readable_by_others(metadata: &fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
 
     metadata.permissions().mode() & 0o004 != 0
 }
 
 #[cfg(not(unix))]
-fn is_readable_by_others(_: &fs::Metadata) -> bool {
+pub(super) fn is_readable_by_others(_: &fs::Metadata) -> bool {
     false
 }
 

@@ -1,11 +1,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::http::Uri;
 use clap::Args;
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::Connector;
 
 use crate::Tls;
+use crate::http_client;
 use crate::trust::{TrustError, client_config, client_config_of};
 
 #[derive(Debug, Args)]
@@ -32,8 +33,8 @@ impl TrustArgs {
         Ok(Connector::Rustls(Arc::new(config)))
     }
 
-    /// What encrypts any other connection.
-    pub(super) fn encryption(&self) -> Result<TlsConnector, TrustError> {
-        Ok(Arc::new(client_config(self.tls_ca.as_deref())?).into())
+    /// How to connect to an address of HTTP.
+    pub(super) fn http_connector(&self, uri: &Uri) -> Result<http_client::Connector, TrustError> {
+        http_client::connector(uri, self.tls_ca.as_deref())
     }
 }

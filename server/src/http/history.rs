@@ -22,7 +22,7 @@ use crate::error::ApiError;
 use crate::hub::parse_span;
 
 /// Frames that are taken from the past at once.
-pub(super) const FRAMES_AT_ONCE: usize = 64;
+const FRAMES_AT_ONCE: usize = 64;
 /// Metrics that can be asked for at once.
 const METRICS_MAX: usize = 32;
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)];
@@ -162,24 +162,26 @@ enum Reading {
     Quantile(f64),
 }
 
-/// What the past is read from.
+/// What the past is read from, and until where: what comes meanwhile is not of it.
 struct Begin {
     schema: Bytes,
     keyframe: Bytes,
     seq: u64,
+    /// The last frame's. By number: where the clock was set forth and back again, later frames are of an earlier time.
+    last: u64,
 }
 
 impl Begin {
     fn find(app: &App, query: &Query) -> Option<Self> {
         app.hub.whole().with_history(|history| {
             let entry = history.keyframe_for(history.first_at(query.from_ms))?;
-            Some(Self { schema: history.schema(), keyframe: entry.keyframe.clone()?, seq: entry.seq })
+            let last = history.last_at(query.to_ms);
+            Some(Self { schema: history.schema(), keyframe: entry.keyframe.clone()?, seq: entry.seq, last })
         })
     }
 }
 
 fn write(app: &App, query: &Query, begin: &Begin, out: &mut Out) -> io::Result<()> {
-    let whole = app.hub.whole();
     let mut decoder = Decoder::default();
     for part in [&begin.schema, &begin.keyframe] {
         decoder.decode(part).map_err(io::Error::other)?;
@@ -189,20 +191,9 @@ fn write(app: &App, query: &Query, begin: &Begin, out: &mut Out) -> io::Result<(
     let mut table = Table { columns, before: Vec::new(), rows: 0 };
     table.write_row(decoder.state(), query, out)?;
     let mut next = begin.seq + 1;
-    loop {
-        // In parts, so that the tick does not wait.
-        let frames: Option<Vec<Bytes>> = whole.with_history(|history| {
-            // By number: where the clock was set forth and back again, later frames are of an earlier time.
-            let last = history.last_at(query.to_ms);
-            let frames = history.from(next).take_while(|entry| entry.seq <= last).take(FRAMES_AT_ONCE);
-            let is_there = history.oldest().is_some_and(|oldest| oldest.seq <= next);
-            is_there.then(|| frames.map(|entry| entry.frame.clone()).collect())
-        });
-        let frames = frames.ok_or_else(let_go)?;
-        if frames.is_empty() {
-            break;
-        }
-        for frame in &frames {
+    while next <= begin.last {
+        let frames = frames(app, next, begin.last).ok_or_else(let_go)?;
+        for (frame, _) in &frames {
             decoder.decode(frame).map_err(io::Error::other)?;
             table.write_row(decoder.state(), query, out)?;
             out.pass_on(PIECE_BYTES)?;
@@ -213,6 +204,17 @@ fn write(app: &App, query: &Query, begin: &Begin, out: &mut Out) -> io::Result<(
         out.push("\n]}\n");
     }
     out.pass_on(0)
+}
+
+/// Some of the frames up to `last`, each with its keyframe; None where the next one was let go.
+pub(super) fn frames(app: &App, next: u64, last: u64) -> Option<Vec<(Bytes, Option<Bytes>)>> {
+    // In parts, so that the tick does not wait.
+    app.hub.whole().with_history(|history| {
+        history.oldest().filter(|oldest| oldest.seq <= next)?;
+        let frames = history.from(next).take_while(|entry| entry.seq <= last).take(FRAMES_AT_ONCE);
+        let frames: Vec<_> = frames.map(|entry| (entry.frame.clone(), entry.keyframe.clone())).collect();
+        (!frames.is_empty()).then_some(frames)
+    })
 }
 
 fn columns(decoder: &Decoder, query: &Query) -> Vec<Column> {

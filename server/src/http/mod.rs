@@ -136,7 +136,6 @@ async fn live_listener(
     headers: HeaderMap,
     upgrade: Upgrade,
 ) -> Result<Response, ApiError> {
-    let connections = app.connections.clone();
     let Extension(admission) = admission.unwrap_or_default();
     if let Some(Extension(turned_away)) = turned_away {
         return Ok(turn_away(app, turned_away, checked(upgrade, &headers)));
@@ -147,25 +146,23 @@ async fn live_listener(
         .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
         .read_buffer_size(CLIENT_READ_BYTES)
         .max_write_buffer_size(SOCKET_UNWRITTEN_BYTES_MAX)
-        .on_upgrade(move |socket| {
-            connections.track_future(async move {
-                confine(&App::clone(&app), listener::handle(app, listener, admission, socket)).await;
-            })
-        }))
+        .on_upgrade(move |socket| kept(App::clone(&app), listener::handle(app, listener, admission, socket))))
+}
+
+/// Of a connection after its upgrade: its end is waited for when the server ends, and its panic ends no other.
+fn kept(app: App, connection: impl Future<Output = ()> + Send) -> impl Future<Output = ()> + Send {
+    let connections = app.connections.clone();
+    connections.track_future(async move { _ = confine(&app, connection).await })
 }
 
 /// Who may not feed gets no more of an answer from what there is than from what there is not.
 #[cfg(feature = "live")]
 fn turn_away(app: App, turned_away: TurnedAway, upgrade: Result<WebSocketUpgrade, ApiError>) -> Response {
     let (Ok(upgrade), Some(_)) = (upgrade, &app.listener) else { return Refusal::NoToken.into_response() };
-    let connections = app.connections.clone();
-    upgrade.max_message_size(TURNED_AWAY_MESSAGE_BYTES_MAX).max_frame_size(TURNED_AWAY_MESSAGE_BYTES_MAX).on_upgrade(
-        move |socket| {
-            connections.track_future(async move {
-                confine(&App::clone(&app), listener::turn_away(app, turned_away, socket)).await;
-            })
-        },
-    )
+    upgrade
+        .max_message_size(TURNED_AWAY_MESSAGE_BYTES_MAX)
+        .max_frame_size(TURNED_AWAY_MESSAGE_BYTES_MAX)
+        .on_upgrade(move |socket| kept(App::clone(&app), listener::turn_away(app, turned_away, socket)))
 }
 
 async fn viewer(
@@ -176,7 +173,6 @@ async fn viewer(
     upgrade: Upgrade,
 ) -> Result<Response, ApiError> {
     let Extension(admission) = admission.unwrap_or_default();
-    let connections = app.connections.clone();
     let upgrade = checked(upgrade, &headers)?;
     // Boxed, here and below: what an upgrade passes on, its task keeps room for, several times over.
     let subscription = Subscription::parse(&query.unwrap_or_default())?;
@@ -188,10 +184,5 @@ async fn viewer(
         .read_buffer_size(VIEWER_READ_BYTES)
         // Each message goes out at once, and none is held back.
         .write_buffer_size(0)
-        .on_upgrade(move |socket| {
-            let viewed = Box::pin(hub::view(viewer, cursor, admission, Box::new(socket)));
-            connections.track_future(async move {
-                confine(&app, viewed).await;
-            })
-        }))
+        .on_upgrade(move |socket| kept(app, Box::pin(hub::view(viewer, cursor, admission, Box::new(socket))))))
 }

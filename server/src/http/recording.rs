@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use tachograph_core::wire::frame::{Hello, Outcome};
 
-use super::history::{FRAMES_AT_ONCE, let_go};
+use super::history::{frames, let_go};
 use super::pieces::{PIECE_BYTES, Pieces, written};
 use crate::access::Admission;
 use crate::app::App;
@@ -94,17 +94,6 @@ async fn write(app: App, begin: Begin, pieces: Pieces) -> io::Result<()> {
     }
     pieces.send(piece.freeze()).await?;
     pieces.end().await
-}
-
-/// Some of the frames, each with its keyframe; None where the next one was let go.
-fn frames(app: &App, next: u64, until: u64) -> Option<Vec<(Bytes, Option<Bytes>)>> {
-    // In parts, so that the tick does not wait.
-    app.hub.whole().with_history(|history| {
-        history.oldest().filter(|oldest| oldest.seq <= next)?;
-        let frames = history.from(next).take_while(|entry| entry.seq <= until).take(FRAMES_AT_ONCE);
-        let frames: Vec<_> = frames.map(|entry| (entry.frame.clone(), entry.keyframe.clone())).collect();
-        (!frames.is_empty()).then_some(frames)
-    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use crate::limits::Limits;
 use crate::pace::Bucket;
 
-/// A client that owes more is looked at again after so long: its close must be noticed.
+/// A client waits no longer after one message, so that its close is noticed; what it still owes, the next one waits for.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How fast a client's connection is read: so many messages and so many bytes a second. Pings and pongs are

@@ -16,6 +16,7 @@ use super::places::Permit;
 use super::refusal;
 use super::seldom::Seldom;
 use crate::access::Access;
+use crate::backoff::Backoff;
 
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ pub(super) struct Acceptor {
     serving: Arc<Serving>,
     access: Access,
     spare: Spare,
-    wait: Duration,
+    backoff: Backoff,
     failed: Seldom,
     refused: Seldom,
 }
@@ -33,7 +34,15 @@ pub(super) struct Acceptor {
 impl Acceptor {
     pub(super) fn new(listener: TcpListener, serving: Arc<Serving>, access: Access) -> Self {
         let (failed, refused) = (Seldom::default(), Seldom::default());
-        Self { listener, serving, access, spare: Spare::new(), wait: FIRST_WAIT, failed, refused }
+        Self {
+            listener,
+            serving,
+            access,
+            spare: Spare::new(),
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
+            failed,
+            refused,
+        }
     }
 
     /// Until the shutdown. Then nobody can connect any more.
@@ -55,7 +64,7 @@ impl Acceptor {
     }
 
     fn welcome(&mut self, stream: TcpStream, address: SocketAddr) {
-        self.wait = FIRST_WAIT;
+        self.backoff.reset();
         self.spare.refill();
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         match Permit::take(&self.serving.app, address.ip(), self.access.trusts(address.ip())) {
@@ -83,8 +92,7 @@ impl Acceptor {
         if is_of_one_connection(error) || (is_exhaustion(error) && self.turn_away()) {
             return;
         }
-        sleep(self.wait).await;
-        self.wait = LONGEST_WAIT.min(self.wait * 2);
+        sleep(self.backoff.wait()).await;
     }
 
     /// With the spare descriptor the client is accepted, to be refused: otherwise it would wait for an answer until

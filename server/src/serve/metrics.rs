@@ -104,13 +104,10 @@ impl TransportMetrics {
     /// # Errors
     /// One of the names is taken by another description.
     pub(crate) fn register(registry: &Registry) -> Result<Self, RegisterError> {
-        let counter = |name, help| {
-            let family = registry.counter(&Descriptor::new(name, help))?;
-            family.bind(&[]).map_err(|_| RegisterError::Conflict)
-        };
+        let counter = |name, help| registry.counter(&Descriptor::new(name, help))?.unlabelled();
         let open = registry.gauge(&Descriptor::new("tachograph_connections", "Connections open"))?;
         Ok(Self {
-            open: open.bind(&[]).map_err(|_| RegisterError::Conflict)?,
+            open: open.unlabelled()?,
             accept_failures: counter("tachograph_accept_failures", "Connections that the system did not hand over")?,
             failures: counter("tachograph_connection_failures", "Panics that ended a request or a connection")?,
             refused: by_reason(

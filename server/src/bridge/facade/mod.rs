@@ -217,7 +217,7 @@ impl RecorderBuilder {
             registry: registry.clone(),
             names: Mutex::new(Names::new(self.rules)),
             refused: registry.counter_of(&refused)?,
-            uncached: registry.counter(&uncached)?.bind(&[]).map_err(|_| RegisterError::Conflict)?,
+            uncached: registry.counter(&uncached)?.unlabelled()?,
             absolutes: Arc::default(),
             counters: Kept::new(),
             gauges: Kept::new(),

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::cli::shown;
+
 /// Errors of a file that are told one by one; beyond it only their number is.
 const ERRORS_MAX: usize = 100;
 /// Of a message no more characters are told: keys and values can be of any length.
@@ -43,14 +45,10 @@ impl fmt::Display for ConfigError {
 
 /// Nothing that a terminal would obey, and not too much of it.
 pub(super) fn printable(text: &str) -> String {
-    let mut characters = text.chars();
-    let shown = characters.by_ref().take(CHARACTERS_MAX);
-    let mut shown: String =
-        shown.map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect();
-    if characters.next().is_some() {
-        shown.push('…');
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", shown::text(&text[..end])),
+        None => shown::text(text).to_string(),
     }
-    shown
 }
 
 /// Errors by where in the text they are, as bytes from its begin.

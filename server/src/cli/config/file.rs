@@ -48,16 +48,3 @@ pub(super) fn told(error: &io::Error) -> String {
     };
     format!("cannot be read: {error}; {advice}")
 }
-
-/// Whether others than its owner and group can read a file.
-#[cfg(unix)]
-pub(super) fn is_open_to_all(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_open_to_all(_: &Path) -> bool {
-    false
-}

@@ -12,14 +12,14 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use clap::builder::{OsStr as ClapOsStr, Resettable};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 
-use super::token::shown;
+use super::token::{is_readable_by_others, shown};
 use super::{Cli, one_line, run_server};
 use error::{ConfigError, Place, printable};
 use settings::{Setting, Settings};
@@ -180,7 +180,7 @@ fn is_said_elsewhere(settings: &Settings, asked: &ArgMatches, name: &str) -> boo
 fn warnings(parsed: &Parsed, settings: &Settings, path: &Path) -> Vec<String> {
     let secrets = settings.all().filter(|setting| setting.is_secret() && parsed.given.contains_key(setting.name()));
     let names: Vec<_> = secrets.map(|setting| format!("`{}`", setting.name())).collect();
-    if names.is_empty() || !file::is_open_to_all(path) {
+    if names.is_empty() || !fs::metadata(path).is_ok_and(|metadata| is_readable_by_others(&metadata)) {
         return Vec::new();
     }
     let file = printable(&path.display().to_string());

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::bearer;
 use super::{Shown, TailError};
 use crate::access::Token;
+use crate::backoff::Backoff;
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A server that says nothing for so long is gone.
@@ -77,7 +78,8 @@ pub(super) async fn follow(
     shown: &mut Shown,
     stop: CancellationToken,
 ) -> Result<(), TailError> {
-    let (mut failures, mut is_first) = (0, true);
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    let mut is_first = true;
     while !stop.is_cancelled() && !shown.is_closed {
         let address = address(&server.url, window, filter, shown);
         let connected = tokio::select! {
@@ -86,8 +88,9 @@ pub(super) async fn follow(
         };
         match connected {
             Ok(socket) => {
-                let messages = listen(socket, shown, &stop).await?;
-                failures = if messages > 0 { 0 } else { failures };
+                if listen(socket, shown, &stop).await? > 0 {
+                    backoff.reset();
+                }
             }
             // A token that is refused does not become right by waiting.
             Err(error) if is_first || matches!(error, TailError::Refused(_)) => return Err(error),
@@ -97,8 +100,7 @@ pub(super) async fn follow(
             return Ok(());
         }
         is_first = false;
-        let wait = LONGEST_WAIT.min(FIRST_WAIT * 2_u32.saturating_pow(failures));
-        failures += 1;
+        let wait = backoff.wait();
         eprintln!("-- the connection was lost; trying again in {:.1} s", wait.as_secs_f64());
         tokio::select! {
             () = stop.cancelled() => {}

@@ -11,9 +11,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use prost::Message;
 use tokio::time::timeout;
 
-use super::connector::Connector;
 use super::message::{ExportMetricsServiceResponse, Status};
 use super::request::Request;
+use crate::http_client::{Connector, reason};
 
 /// For all of a request, from the connection to the end of the answer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -86,12 +86,6 @@ impl Client {
 
 fn again(why: &str) -> Outcome {
     Outcome::Again { why: why.into(), after: None }
-}
-
-/// An error with what caused it: the outermost says little.
-fn reason(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn outcome(head: &Parts, body: &Bytes, now: SystemTime) -> Outcome {

@@ -31,11 +31,8 @@ pub(super) enum Dropped {
 
 impl Counts {
     pub(super) fn register(registry: &Registry) -> Result<Self, RegisterError> {
-        let counter = |name, help| {
-            let family = registry.counter(&Descriptor::new(name, help))?;
-            family.bind(&[]).map_err(|_| RegisterError::Conflict)
-        };
-        let gauge = |descriptor| registry.gauge(&descriptor)?.bind(&[]).map_err(|_| RegisterError::Conflict);
+        let counter = |name, help| registry.counter(&Descriptor::new(name, help))?.unlabelled();
+        let gauge = |descriptor| registry.gauge(&descriptor)?.unlabelled();
         let dropped = Descriptor::new("tachograph_otlp_points_dropped", "Points that did not reach the collector");
         Ok(Self {
             requests_sent: counter("tachograph_otlp_requests_sent", "Requests that the collector took")?,

@@ -2,7 +2,6 @@
 
 mod buffer;
 mod client;
-mod connector;
 mod counts;
 mod endpoint;
 mod error;
@@ -25,13 +24,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Tachograph;
+use crate::http_client::connector;
 
 pub(crate) use endpoint::Endpoint;
 pub use error::OtlpError;
 
 use buffer::Limits;
 use client::Client;
-use connector::connector;
 use message::AggregationTemporality;
 use outbox::Outbox;
 use reader::Reader;
@@ -232,7 +231,8 @@ impl Otlp {
     /// the exporter's own counts.
     pub fn spawn(self, tacho: &Tachograph, shutdown: CancellationToken) -> Result<JoinHandle<()>, OtlpError> {
         let (Endpoint(uri), headers) = self.checked()?;
-        let connector = connector(&uri, self.authority.as_deref())?;
+        let connector =
+            connector(&uri, self.authority.as_deref()).map_err(|error| OtlpError::NoAuthority(error.to_string()))?;
         let runtime = Handle::try_current().map_err(|_| OtlpError::NoRuntime)?;
         let Self { interval, temporality, resource, gzip, buffer, .. } = self;
         let envelope = Envelope { resource, temporality: temporality.as_message(), gzip };

@@ -180,9 +180,9 @@ mod tests {
 
     use super::super::Temporality;
     use super::super::buffer::Limits;
-    use super::super::connector::connector;
     use super::super::request::tests::envelope;
     use super::*;
+    use crate::http_client::connector;
 
     const LIMITS: Limits = Limits { bytes: 64 << 20, requests: 8 };
 
