@@ -15,7 +15,8 @@ for feature in "" ui live prometheus otlp metrics tracing process runtime; do
   cargo clippy --quiet -p tachograph --lib --no-default-features --features "$feature" -- -D warnings
 done
 cargo clippy --quiet -p tachograph-core --features std --all-targets -- -D warnings
-for package in tachograph-core tachograph-web wasm-streams; do
+cargo clippy --quiet -p tachograph-core --all-features --all-targets --target wasm32-unknown-unknown -- -D warnings
+for package in tachograph-web wasm-streams; do
   cargo clippy --quiet -p "$package" --all-features --target wasm32-unknown-unknown -- -D warnings
 done
 (cd bench && cargo fmt --all --check)

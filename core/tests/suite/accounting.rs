@@ -9,8 +9,7 @@ use tachograph_core::wire::{MIC, Metrics, SYSTEM, SourceName};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::listener_steps::{Amount, dropped, waiting};
-use crate::support::{Bench, Random, identity, ms, took};
+use crate::support::{Amount, Bench, Random, dropped, identity, ms, took, waiting};
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
@@ -85,7 +84,7 @@ impl Run {
         assert_eq!(accepted, bytes > 0 && bytes.is_multiple_of(2) && bytes <= BYTES_MAX);
         if accepted {
             let seen = self.seen.entry(source).or_default();
-            seen.received = seen.received.plus(Amount { frames: bytes.div_ceil(3_200) as u64, bytes: bytes as u64 });
+            seen.received = seen.received.plus(Amount::of_pcm(bytes));
         }
     }
 

@@ -16,7 +16,7 @@ use tachograph_core::wire::{
     SourceName, check_pcm, decode_client_message, encode_audio_header,
 };
 
-use crate::support::{Bench, identity, ms};
+use crate::support::{Amount, Bench, dropped, identity, ms, waiting};
 
 const STEPS_MAX: usize = 300;
 /// Chunks that a provider holds at once.
@@ -294,40 +294,6 @@ fn any_text(choices: &mut Unstructured<'_>) -> Result<String> {
 
 // ---- the session
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Amount {
-    pub(crate) frames: u64,
-    pub(crate) bytes: u64,
-}
-
-impl Amount {
-    pub(crate) fn of(chunk: &Chunk) -> Self {
-        let bytes = chunk.pieces().iter().map(|piece| piece.len() as u64).sum();
-        Self { frames: chunk.pieces().len() as u64, bytes }
-    }
-
-    fn of_pcm(pcm: &[u8]) -> Self {
-        Self { frames: pcm.len().div_ceil(PIECE_BYTES_MAX) as u64, bytes: pcm.len() as u64 }
-    }
-
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self { frames: self.frames + other.frames, bytes: self.bytes + other.bytes }
-    }
-
-    /// Fails a test when it would go below nothing.
-    pub(crate) fn minus(self, other: Self) -> Self {
-        Self { frames: self.frames - other.frames, bytes: self.bytes - other.bytes }
-    }
-}
-
-pub(crate) fn waiting(figures: &Metrics) -> Amount {
-    Amount { frames: figures.queue_depth, bytes: figures.queue_bytes }
-}
-
-pub(crate) fn dropped(figures: &Metrics) -> Amount {
-    Amount { frames: figures.dropped_total, bytes: figures.bytes_dropped }
-}
-
 /// What went in and came out of a source, as its client and its provider saw it.
 #[derive(Default)]
 struct Seen {
@@ -354,7 +320,7 @@ impl Live {
     }
 
     fn receive(&mut self, source: SourceName, pcm: Bytes, now: u64) -> Result<(), ErrorCode> {
-        let (before, came) = (self.figures(now), Amount::of_pcm(&pcm));
+        let (before, came) = (self.figures(now), Amount::of_pcm(pcm.len()));
         let is_pcm = check_pcm(&pcm).is_ok();
         match self.bench.receive(source, pcm, ms(now)) {
             Ok(is_new) => {

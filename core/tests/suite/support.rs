@@ -7,7 +7,7 @@ use tachograph_core::registry::{DefaultMetrics, Registry};
 use tachograph_core::session::{Audio, AudioConfig, Chunk, ChunkResult, Session, TickTally};
 use tachograph_core::snapshot::RegistrySnapshot;
 use tachograph_core::time::Moment;
-use tachograph_core::wire::{DecodeError, Identity, Metrics, Receipt, SYSTEM, SourceName, Status};
+use tachograph_core::wire::{DecodeError, Identity, Metrics, PIECE_BYTES_MAX, Receipt, SYSTEM, SourceName, Status};
 
 pub(crate) const UNIX: f64 = 1_767_225_600.0;
 
@@ -101,6 +101,42 @@ impl Bench {
     pub(crate) fn counted(&self) -> RegistrySnapshot {
         self.registry.snapshot()
     }
+}
+
+/// What a test itself saw of audio.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Amount {
+    pub(crate) fn of(chunk: &Chunk) -> Self {
+        let bytes = chunk.pieces().iter().map(|piece| piece.len() as u64).sum();
+        Self { frames: chunk.pieces().len() as u64, bytes }
+    }
+
+    /// As its frames are cut, by length.
+    pub(crate) fn of_pcm(bytes: usize) -> Self {
+        Self { frames: bytes.div_ceil(PIECE_BYTES_MAX) as u64, bytes: bytes as u64 }
+    }
+
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { frames: self.frames + other.frames, bytes: self.bytes + other.bytes }
+    }
+
+    /// Fails a test when it would go below nothing.
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self { frames: self.frames - other.frames, bytes: self.bytes - other.bytes }
+    }
+}
+
+pub(crate) fn waiting(figures: &Metrics) -> Amount {
+    Amount { frames: figures.queue_depth, bytes: figures.queue_bytes }
+}
+
+pub(crate) fn dropped(figures: &Metrics) -> Amount {
+    Amount { frames: figures.dropped_total, bytes: figures.bytes_dropped }
 }
 
 pub(crate) fn identity() -> Identity {
