@@ -38,6 +38,8 @@ async fn the_page_moves_each_second_goes_stale_and_comes_back_by_itself() -> Res
     server.wait(Duration::from_secs(5))?;
     let lost = page.until(LATER, |facts| facts.state == "reconnecting").await?;
     assert_eq!(page.sessions().rows().await?.len(), 3, "the last figures stay");
+    page.go("#/overview").await?;
+    page.until_text("#attention-none", |text| text.contains("which are old")).await?;
 
     let _again = Server::start_at(&address, "demo", &[])?;
     let is_back = |facts: &Facts| facts.state == "live" && facts.epoch != lost.epoch;

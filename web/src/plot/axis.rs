@@ -3,6 +3,8 @@ use super::format::{decimal, step_of};
 /// Room that a label of a value takes, in pixels, and that a label of a time takes.
 const VALUE_PIXELS: f32 = 34.0;
 const TIME_PIXELS: f32 = 92.0;
+/// Letters that the unit of a label may have: `MB/s` is as long as those of known units become.
+const UNIT_LETTERS_MAX: usize = 4;
 /// Steps between labels of time, in seconds.
 const TIME_STEPS: [u32; 17] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200];
@@ -24,7 +26,7 @@ impl ValueAxis {
         let low = if low.is_finite() { low.min(0.0) } else { 0.0 };
         let high = if high.is_finite() && high > low { high } else { low + 1.0 };
         let labels = f64::from((pixels / VALUE_PIXELS).clamp(2.0, 8.0));
-        let (divisor, name) = step_of(high.abs().max(low.abs()), unit);
+        let (divisor, name) = label_unit(high.abs().max(low.abs()), unit);
         let step = round_up((high - low) / divisor / labels);
         let first = (low / divisor / step).floor();
         let last = (high / divisor / step - 1e-9).ceil().max(first + 1.0);
@@ -57,6 +59,16 @@ impl ValueAxis {
                 .trim_start_matches(|letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '-' | '\u{202f}')),
         )
     }
+}
+
+/// The divisor of labels up to this size, and the unit that they show: a long one of its own stands in the
+/// legend, and here only its `M` or `/s`.
+fn label_unit(size: f64, unit: &str) -> (f64, String) {
+    let (divisor, name) = step_of(size, unit);
+    if name.chars().count() <= UNIT_LETTERS_MAX {
+        return (divisor, name);
+    }
+    step_of(size, if unit.ends_with("/s") { "/s" } else { "" })
 }
 
 /// The next of 1, 2, 5, 10, 20, 50, …
@@ -148,6 +160,15 @@ mod tests {
         assert_eq!(labels(&ValueAxis::of(0.0, 0.9, "ratio", 100.0).ticks), ["0 %", "50 %", "100 %"]);
         let axis = ValueAxis::of(-5.0, 5.0, "", 100.0);
         assert_eq!((axis.low, axis.high), (-5.0, 5.0));
+    }
+
+    #[test]
+    fn a_long_unit_is_left_to_the_legend() {
+        let of = |high, unit| labels(&ValueAxis::of(0.0, high, unit, 70.0).ticks);
+        assert_eq!(of(2.0, "frames"), ["0", "1", "2"]);
+        assert_eq!(of(2.0, "frames/s"), ["0/s", "1/s", "2/s"]);
+        assert_eq!(of(2e6, "sessions"), ["0 M", "1 M", "2 M"]);
+        assert_eq!(of(2.0, "jobs"), ["0 jobs", "1 jobs", "2 jobs"]);
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Health {
             (None, Some(age)) => [&count(age), " s old"].concat(),
             (None, None) => "current".into(),
         };
-        let is_old = status.age.is_some() && !is_file && place.span.until_ms.is_none();
+        let is_old = is_old(status, place, is_file);
         let Some(state) = view.state else {
             self.line.set("data-severity", "unknown");
             let words = missing_text(view);
@@ -66,6 +66,11 @@ impl Health {
         ];
         self.parts.iter_mut().zip(&texts).for_each(|(part, text)| part.text(text));
     }
+}
+
+/// Whether what is shown as now is not.
+pub(super) fn is_old(status: &Status, place: &Place, is_file: bool) -> bool {
+    status.age.is_some() && !is_file && place.span.until_ms.is_none()
 }
 
 /// Why there is nothing to show of a moment.
@@ -104,13 +109,16 @@ impl Attention {
         Self { list, lines: Vec::new(), none, more }
     }
 
-    pub(super) fn paint(&mut self, view: &View<'_>, place: &Place, crossed: &[Crossed]) {
+    pub(super) fn paint(&mut self, view: &View<'_>, place: &Place, crossed: &[Crossed], is_old: bool) {
         let rows = view.state.map(in_trouble).unwrap_or_default();
         let all = crossed.len() + rows.len();
         self.list.show(all > 0);
         self.none.show(all == 0);
-        let calm = "Nothing needs attention: every source keeps up and no threshold is crossed.";
-        self.none.text(if view.state.is_some() { calm } else { missing_text(view) });
+        self.none.text(match () {
+            () if view.state.is_none() => missing_text(view),
+            () if is_old => "Nothing needed attention in the newest figures, which are old.",
+            () => "Nothing needs attention: every source keeps up and no threshold is crossed.",
+        });
         self.more.text(&match all.saturating_sub(NAMED_MAX) {
             0 => String::new(),
             more => ["And ", &count(more as u64), " more, on the page Sessions."].concat(),

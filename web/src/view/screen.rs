@@ -10,7 +10,7 @@ use super::element::Node;
 use super::events::{EventList, Wanted};
 use super::head::Head;
 use super::notices::Notices;
-use super::overview::{Attention, Health};
+use super::overview::{Attention, Health, is_old};
 use super::paint::Paint;
 use super::painter::Painted;
 use super::session::SessionPage;
@@ -175,7 +175,10 @@ impl Screen {
         self.timebar.paint(view, place, now.is_playing);
         self.paint_controls(&place.page);
         match &place.page {
-            Page::Overview => self.attention.paint(view, place, crossed),
+            Page::Overview => {
+                let is_old = is_old(&now.status, place, now.is_file);
+                self.attention.paint(view, place, crossed, is_old);
+            }
             Page::Session(key) => self.session.paint(view, place, *key),
             Page::Metrics { .. } => self.metrics_aside.text(&registry_text(view)),
             Page::Events { words } => self.events.paint(view, place, Wanted { words, session: None }),
