@@ -36,6 +36,8 @@ use crate::error::ApiError;
 use crate::hub::{Form, Subscription, Viewer};
 #[cfg(feature = "live")]
 use crate::listener;
+#[cfg(feature = "live")]
+use crate::serve::Arrived;
 use crate::serve::confine;
 use crate::{Tachograph, hub};
 pub(crate) use socket::SocketFault;
@@ -133,6 +135,7 @@ async fn live_listener(
     State(app): State<App>,
     admission: Option<Extension<Admission>>,
     turned_away: Option<Extension<TurnedAway>>,
+    arrived: Option<Extension<Arrived>>,
     headers: HeaderMap,
     upgrade: Upgrade,
 ) -> Result<Response, ApiError> {
@@ -141,12 +144,13 @@ async fn live_listener(
         return Ok(turn_away(app, turned_away, checked(upgrade, &headers)));
     }
     let listener = app.listener.clone().ok_or(ApiError::NotFound)?;
+    let arrived = arrived.map(|Extension(arrived)| arrived);
     Ok(checked(upgrade, &headers)?
         .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
         .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
         .read_buffer_size(CLIENT_READ_BYTES)
         .max_write_buffer_size(SOCKET_UNWRITTEN_BYTES_MAX)
-        .on_upgrade(move |socket| kept(App::clone(&app), listener::handle(app, listener, admission, socket))))
+        .on_upgrade(move |socket| kept(App::clone(&app), listener::handle(app, listener, admission, arrived, socket))))
 }
 
 /// Of a connection after its upgrade: its end is waited for when the server ends, and its panic ends no other.

@@ -44,13 +44,11 @@ async fn set_simulated(
         JsonRejection::BytesRejection(_) => ApiError::NotWhole,
         _ => expected,
     })?;
-    let before = simulated.control();
-    let control =
-        SimulatedControl { rtf: change.rtf.unwrap_or(before.rtf), fault: change.fault.unwrap_or(before.fault) };
-    if !control.is_valid() {
-        return Err(expected);
-    }
-    simulated.set_control(control);
+    let control = simulated.change(|before| {
+        let rtf = change.rtf.unwrap_or(before.rtf);
+        let control = SimulatedControl { rtf, fault: change.fault.unwrap_or(before.fault) };
+        if control.is_valid() { Ok(control) } else { Err(expected) }
+    })?;
     tracing::info!(?control, "the simulated provider was told what to do");
     Ok(Json(control))
 }

@@ -18,6 +18,7 @@ use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
 use super::Listener;
+use super::arriving::{Arriving, length};
 use super::listened::Listened;
 use super::outbox::Outbox;
 use super::pace::{Pace, Paced};
@@ -26,6 +27,7 @@ use crate::access::Admission;
 use crate::app::App;
 use crate::http::SocketFault;
 use crate::memory::Account;
+use crate::serve::Arrived;
 use crate::session::OpenError;
 
 /// A client that says nothing for so long, not even to a ping, is gone.
@@ -44,7 +46,13 @@ const GOING_AWAY: u16 = 1001;
 const PROTOCOL_ERROR: u16 = 1002;
 
 /// Speaks the live-listener protocol on one socket, until either side ends it.
-pub(crate) async fn handle(app: App, listener: Listener, admission: Admission, socket: WebSocket) {
+pub(crate) async fn handle(
+    app: App,
+    listener: Listener,
+    admission: Admission,
+    arrived: Option<Arrived>,
+    socket: WebSocket,
+) {
     let span = tracing::info_span!(
         "connection",
         session_id = field::Empty,
@@ -53,6 +61,7 @@ pub(crate) async fn handle(app: App, listener: Listener, admission: Admission, s
     );
     let (sink, stream) = socket.split();
     let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone(), Account::open(&app.memory)));
+    let stream = Arriving::new(stream, arrived, outbox.account.hold(0));
     let writer = tokio::spawn(write(App::clone(&app), sink, Arc::clone(&outbox)));
     Connection::open(app, listener, admission, outbox, stream).run(writer).instrument(span).await;
 }
@@ -62,7 +71,7 @@ struct Connection<S> {
     listener: Listener,
     admission: Admission,
     outbox: Arc<Outbox>,
-    stream: S,
+    stream: Arriving<S>,
     errors: ErrorBudget,
     pace: Pace,
     session: Option<Arc<Listened>>,
@@ -81,7 +90,7 @@ enum Ending {
 }
 
 impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
-    fn open(app: App, listener: Listener, admission: Admission, outbox: Arc<Outbox>, stream: S) -> Self {
+    fn open(app: App, listener: Listener, admission: Admission, outbox: Arc<Outbox>, stream: Arriving<S>) -> Self {
         app.metrics.defaults.connections.inc();
         let (errors, pace) = (ErrorBudget::default(), Pace::default());
         Self { app, listener, admission, outbox, stream, errors, pace, session: None, opened: Instant::now() }
@@ -129,7 +138,7 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
                     self.keep_pace(&message);
                     self.take(message)
                 }
-                Ok(Some(Err(error))) => return transport_ending(error),
+                Ok(Some(Err(error))) => return self.transport_ending(error),
                 Ok(None) => return Ending::Gone(LOST),
                 Err(_) => return Ending::Gone("the client was silent for too long"),
             };
@@ -167,13 +176,34 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
 
     fn take(&mut self, message: Message) -> Result<Option<Ending>, DecodeError> {
         match message {
-            Message::Text(text) if text.len() > self.listener.message_bytes_max => Ok(Some(too_large())),
-            Message::Binary(frame) if frame.len() > self.listener.message_bytes_max => Ok(Some(too_large())),
+            Message::Text(text) if text.len() > self.listener.message_bytes_max => Ok(Some(self.too_large())),
+            Message::Binary(frame) if frame.len() > self.listener.message_bytes_max => Ok(Some(self.too_large())),
             Message::Text(text) => self.take_text(&text),
             Message::Binary(frame) => self.take_binary(&frame).map(|()| None),
             Message::Close(_) => Ok(Some(Ending::ClosedByClient)),
             Message::Ping(_) | Message::Pong(_) => Ok(None),
         }
+    }
+
+    fn transport_ending(&self, error: axum::Error) -> Ending {
+        match SocketFault::of(error) {
+            SocketFault::TooLarge => self.too_large(),
+            SocketFault::NotUtf8 => {
+                Ending::Fatal(DecodeError::new(ErrorCode::InvalidJson, "a text message must be UTF-8"))
+            }
+            SocketFault::Protocol => Ending::AgainstProtocol,
+            SocketFault::Lost => Ending::Gone(LOST),
+        }
+    }
+
+    fn too_large(&self) -> Ending {
+        Ending::Fatal(DecodeError::new(
+            ErrorCode::TooLarge,
+            match self.session {
+                Some(_) => "the message is longer than the server reads",
+                None => "the message is longer than the server reads before a session; send start first",
+            },
+        ))
     }
 
     fn take_text(&mut self, text: &str) -> Result<Option<Ending>, DecodeError> {
@@ -210,7 +240,10 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
         name_span(&identity);
         self.outbox.set_identity(identity.clone());
         match Listened::start(&self.app, &self.listener, start, &identity, &self.outbox) {
-            Ok(listened) => self.session = Some(listened),
+            Ok(listened) => {
+                self.session = Some(listened);
+                self.stream.start();
+            }
             Err(error) => return Ok(Some(Ending::Fatal(refused(&error)))),
         }
         Ok(None)
@@ -315,14 +348,6 @@ async fn next<S: Stream + Unpin>(stream: &mut S, at: Option<Instant>) -> Result<
     timeout(SILENCE_MAX, stream.next()).await
 }
 
-fn length(message: &Message) -> usize {
-    match message {
-        Message::Text(text) => text.len(),
-        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
-        Message::Close(_) => 0,
-    }
-}
-
 /// Never done once the session has started.
 async fn start_overdue(waits: bool, opened: Instant) {
     if waits { sleep_until(opened + START_MAX).await } else { pending().await }
@@ -356,10 +381,6 @@ fn refused(error: &OpenError) -> DecodeError {
     }
 }
 
-fn too_large() -> Ending {
-    Ending::Fatal(DecodeError::new(ErrorCode::TooLarge, "the message is longer than the server reads"))
-}
-
 /// Identifiers are data: they are logged as escaped values.
 fn name_span(identity: &Identity) {
     let span = Span::current();
@@ -372,14 +393,5 @@ fn name_span(identity: &Identity) {
         if let Some(value) = value {
             span.record(name, field::debug(value));
         }
-    }
-}
-
-fn transport_ending(error: axum::Error) -> Ending {
-    match SocketFault::of(error) {
-        SocketFault::TooLarge => too_large(),
-        SocketFault::NotUtf8 => Ending::Fatal(DecodeError::new(ErrorCode::InvalidJson, "a text message must be UTF-8")),
-        SocketFault::Protocol => Ending::AgainstProtocol,
-        SocketFault::Lost => Ending::Gone(LOST),
     }
 }

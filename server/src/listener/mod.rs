@@ -1,6 +1,7 @@
 //! Audio by the live-listener protocol: the connections, the providers' workers, and what they tell their
 //! sessions.
 
+mod arriving;
 mod connection;
 mod listened;
 mod outbox;

@@ -93,6 +93,17 @@ impl Simulated {
     pub fn set_control(&self, control: SimulatedControl) {
         *self.0.lock() = control;
     }
+
+    /// As by [`set_control`](Self::set_control), to what `change` makes of what its providers do now: of several that
+    /// change it at once none is lost. Whoever gets an error changed nothing.
+    pub(crate) fn change<E>(
+        &self,
+        change: impl FnOnce(SimulatedControl) -> Result<SimulatedControl, E>,
+    ) -> Result<SimulatedControl, E> {
+        let mut control = self.0.lock();
+        *control = change(*control)?;
+        Ok(*control)
+    }
 }
 
 impl ProviderFactory for Simulated {
@@ -152,4 +163,24 @@ impl Provider for SimulatedProvider {
 #[expect(clippy::panic, reason = "the fault that is rehearsed")]
 fn simulated_panic() {
     panic!("simulated panic");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn of_many_that_change_it_at_once_none_is_lost() {
+        let simulated = Simulated::new(SimulatedControl { rtf: 0.0, fault: Fault::Hang });
+        let more = |before: SimulatedControl| Ok::<_, Infallible>(SimulatedControl { rtf: before.rtf + 1.0, ..before });
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10_000).for_each(|_| _ = simulated.change(more)));
+            }
+        });
+        assert_eq!(simulated.control(), SimulatedControl { rtf: 40_000.0, fault: Fault::Hang });
+    }
 }

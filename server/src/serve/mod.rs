@@ -1,6 +1,7 @@
 //! The server's transport: connections, each with its bounds and deadlines, and the requests that come over them.
 
 mod accept;
+mod arrived;
 mod body;
 mod confine;
 mod connection;
@@ -30,6 +31,8 @@ use crate::app::App;
 use accept::Acceptor;
 use connection::Serving;
 
+#[cfg(feature = "live")]
+pub(crate) use arrived::Arrived;
 pub(crate) use confine::confine;
 pub(crate) use metrics::TransportMetrics;
 pub(crate) use peer::Peer;

@@ -23,6 +23,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Infallible> {
     let mut request = request.map(|body| Body::new(Timed::new(body, Arc::clone(&visit))));
     request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(visit.arrived.clone());
     visit.ask();
     let answered = confine(visit.app(), router.call(request)).await;
     visit.rest();

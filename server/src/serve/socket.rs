@@ -98,8 +98,9 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.visit.begin();
+        let bytes = buffer.filled().len() - before;
+        if bytes > 0 {
+            self.visit.read(bytes);
         }
         read
     }

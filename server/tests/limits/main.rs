@@ -10,6 +10,7 @@ mod sessions;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::Router;
 use futures_util::stream::SplitStream;
 use futures_util::{SinkExt, StreamExt};
 use tachograph::listener::Listener;
@@ -52,11 +53,24 @@ fn builder(limits: Limits) -> Builder {
 
 impl Server {
     async fn start(builder: Builder) -> Self {
+        let (socket, server) = Self::bind(builder).await;
+        tokio::spawn(serve(socket, server.tacho.clone()));
+        server
+    }
+
+    /// Within an application.
+    async fn start_embedded(builder: Builder) -> Self {
+        let (socket, server) = Self::bind(builder).await;
+        let application = Router::new().merge(tachograph::router(&server.tacho));
+        tokio::spawn(async { axum::serve(socket, application).await });
+        server
+    }
+
+    async fn bind(builder: Builder) -> (TcpListener, Self) {
         let tacho = builder.build().unwrap();
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        tokio::spawn(serve(socket, tacho.clone()));
-        Self { tacho, address }
+        (socket, Self { tacho, address })
     }
 
     fn counter(&self, name: &str) -> u64 {
