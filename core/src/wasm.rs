@@ -61,7 +61,7 @@ export interface Description {
     help?: string;
     /** Such as "ms" or "bytes". */
     unit?: string;
-    /** Names of labels; every series has a value for each. */
+    /** Names of labels, as that of a metric and without __ at their beginning; every series has a value for each. */
     labels?: string[];
     /** How a gauge's figures of several holders or machines become one; "sum" unless said. */
     aggregation?: "sum" | "max" | "min" | "last";

@@ -183,7 +183,8 @@ impl Descriptor {
         if !is_name(&self.name) {
             return Err(RegisterError::InvalidName);
         }
-        if !self.labels.iter().all(|label| is_name(label)) {
+        // Readers keep those that begin with two underscores to themselves: `__name__` is the metric's own.
+        if !self.labels.iter().all(|label| is_name(label) && !label.starts_with("__")) {
             return Err(RegisterError::InvalidLabel);
         }
         if (1..self.labels.len()).any(|i| self.labels[..i].contains(&self.labels[i])) {
@@ -232,7 +233,7 @@ fn is_name(name: &str) -> bool {
 pub enum RegisterError {
     /// The name is not `[a-zA-Z_][a-zA-Z0-9_]*`.
     InvalidName,
-    /// A label's name is not `[a-zA-Z_][a-zA-Z0-9_]*`.
+    /// A label's name is not `[a-zA-Z_][a-zA-Z0-9_]*`, or begins with `__`.
     InvalidLabel,
     /// A label is named twice.
     DuplicateLabel,
@@ -256,7 +257,7 @@ impl fmt::Display for RegisterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InvalidName => "a metric's name must match [a-zA-Z_][a-zA-Z0-9_]*",
-            Self::InvalidLabel => "a label's name must match [a-zA-Z_][a-zA-Z0-9_]*",
+            Self::InvalidLabel => "a label's name must match [a-zA-Z_][a-zA-Z0-9_]* and not begin with __",
             Self::DuplicateLabel => "a label is named twice",
             Self::TooManyLabels => "a family has 16 labels at most",
             Self::InvalidAggregation => "counters and histograms add up; only a gauge has another aggregation",

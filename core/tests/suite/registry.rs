@@ -16,6 +16,10 @@ fn a_name_is_a_word_that_does_not_begin_with_a_digit() {
         let label = plain("ok").label(name);
         assert_eq!(registry.counter(&label).err(), Some(RegisterError::InvalidLabel), "{name}");
     }
+    for name in ["__name__", "__"] {
+        assert_eq!(registry.counter(&plain("ok").label(name)).err(), Some(RegisterError::InvalidLabel), "{name}");
+        assert!(registry.counter(&plain(name)).is_ok(), "{name}");
+    }
     for name in ["a", "_", "A1_b"] {
         assert!(registry.counter(&plain(name).label(name)).is_ok(), "{name}");
     }
