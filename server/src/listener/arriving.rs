@@ -14,14 +14,17 @@ use crate::serve::Arrived;
 /// Before its session a client has nothing long to say, and there is no session to be ended for what it says.
 const UNSTARTED_BYTES_MAX: usize = 64 * 1024;
 
+/// Of a ping or a pong of a client, with its mask.
+const CONTROL_HEADER_BYTES: u64 = 6;
+
 /// The messages of a connection. What has come of one that is not whole yet is held by its session, where the socket is
 /// the server's own; of an application's nobody knows.
 #[derive(Debug)]
 pub(super) struct Arriving<S> {
     messages: S,
     arrived: Option<Arrived>,
-    /// What had arrived when the last message was whole, in bytes.
-    until_whole: usize,
+    /// How much had arrived when the last message was whole, and all pings and pongs since, in bytes.
+    taken: u64,
     part: Held,
     has_started: bool,
 }
@@ -29,8 +32,8 @@ pub(super) struct Arriving<S> {
 impl<S> Arriving<S> {
     /// Messages of a connection without a session, of whose socket `arrived` tells.
     pub(super) fn new(messages: S, arrived: Option<Arrived>, part: Held) -> Self {
-        let until_whole = arrived.as_ref().map_or(0, Arrived::bytes);
-        Self { messages, arrived, until_whole, part, has_started: false }
+        let taken = arrived.as_ref().map_or(0, Arrived::bytes);
+        Self { messages, arrived, taken, part, has_started: false }
     }
 
     /// The session has started: from now on messages may be long.
@@ -38,19 +41,23 @@ impl<S> Arriving<S> {
         self.has_started = true;
     }
 
-    /// What has come of the next message, in bytes.
-    fn part_bytes(&self) -> usize {
-        self.arrived.as_ref().map_or(0, |arrived| arrived.bytes().wrapping_sub(self.until_whole))
-    }
-
     fn take_whole(&mut self, message: &Message) -> Result<(), axum::Error> {
-        self.until_whole = self.arrived.as_ref().map_or(0, Arrived::bytes);
+        let bytes = length(message);
+        if matches!(message, Message::Ping(_) | Message::Pong(_)) {
+            // They come between the parts of another.
+            self.taken += CONTROL_HEADER_BYTES + bytes as u64;
+            return Ok(());
+        }
+        self.taken = self.arrived.as_ref().map_or(0, Arrived::bytes);
         self.part.set(0);
-        self.check(length(message))
+        self.check(bytes)
     }
 
+    /// What has come of the next message. What was read ahead with the one before is none of it: less than is read at
+    /// once.
     fn take_part(&mut self) -> Result<(), axum::Error> {
-        let bytes = self.part_bytes();
+        let arrived = self.arrived.as_ref().map_or(0, Arrived::bytes);
+        let bytes = usize::try_from(arrived.saturating_sub(self.taken)).unwrap_or(usize::MAX);
         self.part.set(bytes);
         self.check(bytes)
     }
@@ -133,9 +140,13 @@ mod tests {
         came.borrow_mut().push_back(Message::binary(vec![0; 150_000]));
         assert!(arriving.next().now_or_never().is_some());
         assert_eq!(account.bytes(), 0);
-        arrived.add(9);
+        // A ping between the parts of a message.
+        arrived.add(90_000 + 16);
+        came.borrow_mut().push_back(Message::Ping(vec![0; 10].into()));
+        assert!(arriving.next().now_or_never().is_some());
+        arrived.add(5);
         assert!(arriving.next().now_or_never().is_none());
-        assert_eq!(account.bytes(), 9);
+        assert_eq!(account.bytes(), 90_005);
         drop(arriving);
         assert_eq!(account.bytes(), 0);
     }

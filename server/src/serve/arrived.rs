@@ -1,19 +1,28 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How much arrived at the socket of a connection: counted where it is read, and part of each of its requests, so that
-/// what becomes of the connection can know. Clones are the same count.
+use tokio::io::AsyncRead;
+use tokio_util::io::InspectReader;
+
+/// How much arrived by a connection, without its encryption: a part of each of its requests, so that what becomes of the
+/// connection can know. Clones are the same count.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Arrived(Arc<AtomicUsize>);
+pub(crate) struct Arrived(Arc<AtomicU64>);
 
 impl Arrived {
-    pub(crate) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+    /// The stream, of which all that is read counts.
+    pub(super) fn counting<S: AsyncRead>(&self, stream: S) -> InspectReader<S, impl FnMut(&[u8]) + use<S>> {
+        let arrived = self.clone();
+        InspectReader::new(stream, move |read| arrived.add(read.len()))
     }
 
-    /// All until now; after the greatest number it goes on at 0.
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// All until now.
     #[cfg(feature = "live")]
-    pub(crate) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

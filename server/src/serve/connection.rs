@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Server;
+use super::arrived::Arrived;
 use super::confine;
 use super::peer::Peer;
 use super::places::Permit;
@@ -97,8 +98,11 @@ impl Serving {
     {
         // What was read until here was for the encryption.
         visit.rest();
-        let service = service_fn(|request| answer(self.router.clone(), Arc::clone(&visit), peer, request));
-        let connection = self.protocol().serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let arrived = Arrived::default();
+        let service =
+            service_fn(|request| answer(self.router.clone(), Arc::clone(&visit), peer, arrived.clone(), request));
+        let stream = TokioIo::new(arrived.counting(stream));
+        let connection = self.protocol().serve_connection(stream, service).with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

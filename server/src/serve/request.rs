@@ -8,6 +8,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use tower_service::Service;
 
+use super::arrived::Arrived;
 use super::body::Timed;
 use super::confine;
 use super::peer::Peer;
@@ -19,11 +20,12 @@ pub(super) async fn answer(
     mut router: Router,
     visit: Arc<Visit>,
     peer: Peer,
+    arrived: Arrived,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let mut request = request.map(|body| Body::new(Timed::new(body, Arc::clone(&visit))));
     request.extensions_mut().insert(peer);
-    request.extensions_mut().insert(visit.arrived.clone());
+    request.extensions_mut().insert(arrived);
     visit.ask();
     let answered = confine(visit.app(), router.call(request)).await;
     visit.rest();

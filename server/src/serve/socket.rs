@@ -98,9 +98,8 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let bytes = buffer.filled().len() - before;
-        if bytes > 0 {
-            self.visit.read(bytes);
+        if buffer.filled().len() > before {
+            self.visit.begin();
         }
         read
     }

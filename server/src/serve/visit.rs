@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::arrived::Arrived;
 use super::metrics::CutOff;
 use super::places::Permit;
 use crate::app::App;
@@ -10,7 +9,6 @@ use crate::app::App;
 /// through an upgrade, too.
 pub(super) struct Visit {
     permit: Permit,
-    pub(super) arrived: Arrived,
     /// Something was read that can be the beginning of a request.
     has_begun: AtomicBool,
     /// A request came whole.
@@ -19,17 +17,15 @@ pub(super) struct Visit {
 
 impl Visit {
     pub(super) fn new(permit: Permit) -> Arc<Self> {
-        let (has_begun, has_asked) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { permit, arrived: Arrived::default(), has_begun, has_asked })
+        Arc::new(Self { permit, has_begun: AtomicBool::new(false), has_asked: AtomicBool::new(false) })
     }
 
     pub(super) fn app(&self) -> &App {
         &self.permit.app
     }
 
-    /// So many bytes were read.
-    pub(super) fn read(&self, bytes: usize) {
-        self.arrived.add(bytes);
+    /// Something was read.
+    pub(super) fn begin(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
     }
 

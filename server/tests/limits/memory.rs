@@ -129,13 +129,16 @@ async fn a_flood_of_sessions_beyond_the_memory_neither_flaps_nor_harms_the_oldes
     server.admitted("after").await;
 }
 
-/// The beginning of a message that never becomes whole.
+/// So much of a message that never becomes whole: a fragment, a ping, and the beginning of the next fragment.
 async fn say_part(client: &mut Client, bytes: usize) {
-    const WHOLE: u64 = 900_000;
+    const MASK: [u8; 4] = [0; 4];
     let MaybeTlsStream::Plain(stream) = client.socket.get_mut() else { unreachable!() };
-    let header = [&[0x82, 0xFF][..], &WHOLE.to_be_bytes(), &[0; 4]].concat();
-    stream.write_all(&header).await.unwrap();
-    stream.write_all(&vec![0; bytes]).await.unwrap();
+    let fragment = [&[0x02, 0xFF][..], &(bytes as u64 / 2).to_be_bytes(), &MASK, &vec![0; bytes / 2]].concat();
+    let ping = [&[0x89, 0x80][..], &MASK].concat();
+    let next = [&[0x80, 0xFF][..], &500_000_u64.to_be_bytes(), &MASK, &vec![0; bytes / 2]].concat();
+    for part in [fragment, ping, next] {
+        stream.write_all(&part).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
