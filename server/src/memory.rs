@@ -125,32 +125,16 @@ impl Account {
 impl Held {
     /// So much more of it.
     pub(crate) fn grow(&mut self, bytes: usize) {
-        if bytes > 0 {
-            self.bytes += bytes;
-            self.account.bytes.fetch_add(bytes, Ordering::Relaxed);
-            self.account.all.add(bytes);
-        }
-    }
-
-    /// As much as this from now on.
-    #[cfg(any(test, feature = "live"))]
-    pub(crate) fn set(&mut self, bytes: usize) {
-        self.grow(bytes.saturating_sub(self.bytes));
-        self.shrink(self.bytes - bytes);
-    }
-
-    fn shrink(&mut self, bytes: usize) {
-        if bytes > 0 {
-            self.bytes -= bytes;
-            self.account.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            self.account.all.subtract(bytes);
-        }
+        self.bytes += bytes;
+        self.account.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.account.all.add(bytes);
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shrink(self.bytes);
+        self.account.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.account.all.subtract(self.bytes);
     }
 }
 
@@ -164,10 +148,8 @@ mod tests {
     fn what_is_held_counts_until_it_is_let_go_of() {
         let all = SessionsMemory::new(1_000);
         let (one, two) = (Account::open(&all), Account::open(&all));
-        let (mut small, mut large) = (one.hold(100), two.hold(900));
+        let (mut small, large) = (one.hold(100), two.hold(500));
         small.grow(50);
-        large.set(400);
-        large.set(500);
         assert_eq!((one.bytes(), two.bytes(), all.bytes()), (150, 500, 650));
         drop(large);
         assert_eq!((one.bytes(), two.bytes(), all.bytes()), (150, 0, 150));

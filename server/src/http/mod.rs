@@ -46,10 +46,10 @@ use socket::{Upgrade, checked};
 /// A WebSocket message above this ends its connection before it is read whole. One that is shorter and too long all the
 /// same is read, so that its client gets the answer and not a reset.
 #[cfg(feature = "live")]
-const SOCKET_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const SOCKET_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a client's connection reads at once: some frames of audio. It is there for each, whether anything comes.
 #[cfg(feature = "live")]
-const CLIENT_READ_BYTES: usize = 16 * 1024;
+pub(crate) const CLIENT_READ_BYTES: usize = 16 * 1024;
 /// What waits to be written of a connection, such as answers to pings of a client that does not read them.
 #[cfg(feature = "live")]
 const SOCKET_UNWRITTEN_BYTES_MAX: usize = 8 * 1024 * 1024;

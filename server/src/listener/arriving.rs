@@ -8,37 +8,54 @@ use futures_util::Stream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 
+use crate::http::{CLIENT_READ_BYTES, SOCKET_MESSAGE_BYTES_MAX};
 use crate::memory::Held;
 use crate::serve::Arrived;
 
 /// Before its session a client has nothing long to say, and there is no session to be ended for what it says.
 const UNSTARTED_BYTES_MAX: usize = 64 * 1024;
-
 /// Of a ping or a pong of a client, with its mask.
 const CONTROL_HEADER_BYTES: u64 = 6;
 
-/// The messages of a connection. What has come of one that is not whole yet is held by its session, where the socket is
-/// the server's own; of an application's nobody knows.
+/// The messages of a connection. What comes of one is held before it is whole, and afterwards too: the socket keeps as
+/// much for the next. So the most that came of any counts, beyond what each socket has, from the session's start until
+/// the connection goes. Of a socket that an application serves nobody knows what came.
 #[derive(Debug)]
 pub(super) struct Arriving<S> {
     messages: S,
     arrived: Option<Arrived>,
     /// How much had arrived when the last message was whole, and all pings and pongs since, in bytes.
     taken: u64,
-    part: Held,
-    has_started: bool,
+    /// The most that came of a message until now, in bytes.
+    most: usize,
+    held: Held,
+    accepts: Accepts,
+}
+
+/// How long a message may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepts {
+    Start,
+    Audio,
+    /// Nothing is made of it.
+    Anything,
 }
 
 impl<S> Arriving<S> {
-    /// Messages of a connection without a session, of whose socket `arrived` tells.
-    pub(super) fn new(messages: S, arrived: Option<Arrived>, part: Held) -> Self {
+    /// Messages of a connection without a session, of whose socket `arrived` tells; `held` is where they count.
+    pub(super) fn new(messages: S, arrived: Option<Arrived>, held: Held) -> Self {
         let taken = arrived.as_ref().map_or(0, Arrived::bytes);
-        Self { messages, arrived, taken, part, has_started: false }
+        Self { messages, arrived, taken, most: CLIENT_READ_BYTES, held, accepts: Accepts::Start }
     }
 
-    /// The session has started: from now on messages may be long.
+    /// The session has started: from now on messages may be long, and count.
     pub(super) fn start(&mut self) {
-        self.has_started = true;
+        self.accepts = Accepts::Audio;
+    }
+
+    /// The connection is about to end: what comes still is read for the client's sake alone.
+    pub(super) fn end(&mut self) {
+        self.accepts = Accepts::Anything;
     }
 
     fn take_whole(&mut self, message: &Message) -> Result<(), axum::Error> {
@@ -48,26 +65,36 @@ impl<S> Arriving<S> {
             self.taken += CONTROL_HEADER_BYTES + bytes as u64;
             return Ok(());
         }
+        self.take_part()?;
         self.taken = self.arrived.as_ref().map_or(0, Arrived::bytes);
-        self.part.set(0);
-        self.check(bytes)
+        self.check(bytes, 0)
     }
 
-    /// What has come of the next message. What was read ahead with the one before is none of it: less than is read at
-    /// once.
+    /// What has come of the next message, with its headers. What was read with the one before is none of it; that is no
+    /// more than is read at once.
     fn take_part(&mut self) -> Result<(), axum::Error> {
         let arrived = self.arrived.as_ref().map_or(0, Arrived::bytes);
         let bytes = usize::try_from(arrived.saturating_sub(self.taken)).unwrap_or(usize::MAX);
-        self.part.set(bytes);
-        self.check(bytes)
+        self.check(bytes, CLIENT_READ_BYTES)?;
+        if self.accepts != Accepts::Start && bytes > self.most {
+            self.held.grow(bytes - self.most);
+            self.most = bytes;
+        }
+        Ok(())
     }
 
-    fn check(&self, size: usize) -> Result<(), axum::Error> {
-        if self.has_started || size <= UNSTARTED_BYTES_MAX {
+    /// Beside a message there may be `more`: headers, and the beginning of what follows it.
+    fn check(&self, size: usize, more: usize) -> Result<(), axum::Error> {
+        let max_size = match self.accepts {
+            Accepts::Start => UNSTARTED_BYTES_MAX,
+            // The socket reads none that is longer; one of many small fragments may have most of it in headers.
+            Accepts::Audio => SOCKET_MESSAGE_BYTES_MAX,
+            Accepts::Anything => return Ok(()),
+        };
+        if size <= max_size + more {
             return Ok(());
         }
-        let too_long = CapacityError::MessageTooLong { size, max_size: UNSTARTED_BYTES_MAX };
-        Err(axum::Error::new(Error::Capacity(too_long)))
+        Err(axum::Error::new(Error::Capacity(CapacityError::MessageTooLong { size, max_size })))
     }
 }
 
@@ -125,48 +152,89 @@ mod tests {
         SocketFault::of(error) == SocketFault::TooLarge
     }
 
-    #[test]
-    fn a_part_of_a_message_is_held_until_it_is_whole_or_the_connection_goes() {
-        let (came, account, arrived) = (Came::default(), account(), Arrived::default());
-        arrived.add(300);
-        let mut arriving = Arriving::new(messages(&came), Some(arrived.clone()), account.hold(0));
-        arriving.start();
-        for (more, held) in [(0, 0), (100_000, 100_000), (50_000, 150_000)] {
-            arrived.add(more);
-            assert!(arriving.next().now_or_never().is_none());
-            assert_eq!(account.bytes(), held, "what came with the handshake is no message");
+    /// A connection by whose socket so much came.
+    struct Stage {
+        came: Came,
+        account: Arc<Account>,
+        arrived: Arrived,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            Self { came: Came::default(), account: account(), arrived: Arrived::default() }
         }
-        arrived.add(7);
-        came.borrow_mut().push_back(Message::binary(vec![0; 150_000]));
-        assert!(arriving.next().now_or_never().is_some());
-        assert_eq!(account.bytes(), 0);
-        // A ping between the parts of a message.
-        arrived.add(90_000 + 16);
-        came.borrow_mut().push_back(Message::Ping(vec![0; 10].into()));
-        assert!(arriving.next().now_or_never().is_some());
-        arrived.add(5);
-        assert!(arriving.next().now_or_never().is_none());
-        assert_eq!(account.bytes(), 90_005);
-        drop(arriving);
-        assert_eq!(account.bytes(), 0);
+
+        fn arriving(&self) -> Arriving<impl Stream<Item = Result<Message, axum::Error>> + Unpin> {
+            Arriving::new(messages(&self.came), Some(self.arrived.clone()), self.account.hold(0))
+        }
+
+        fn put(&self, message: Message) {
+            self.came.borrow_mut().push_back(message);
+        }
     }
 
     #[test]
-    fn before_the_start_no_message_is_long_whole_or_not() {
+    fn the_most_that_came_of_a_message_is_held_until_the_connection_goes() {
+        let stage = Stage::new();
+        stage.arrived.add(300);
+        let mut arriving = stage.arriving();
+        arriving.start();
+        for (more, held) in [(0, 0), (CLIENT_READ_BYTES, 0), (50_000, 50_000)] {
+            stage.arrived.add(more);
+            assert!(arriving.next().now_or_never().is_none());
+            assert_eq!(stage.account.bytes(), held, "what came with the handshake is no message");
+        }
+        // A ping between its parts.
+        stage.arrived.add(1_000 + 16);
+        stage.put(Message::Ping(vec![0; 10].into()));
+        assert!(arriving.next().now_or_never().is_some());
+        assert!(arriving.next().now_or_never().is_none());
+        assert_eq!(stage.account.bytes(), 51_000);
+        stage.arrived.add(7);
+        stage.put(Message::binary(vec![0; 51_007]));
+        assert!(arriving.next().now_or_never().is_some());
+        for more in [9, 60_000] {
+            stage.arrived.add(more);
+            assert!(arriving.next().now_or_never().is_none());
+            assert_eq!(stage.account.bytes(), 51_007, "its socket keeps as much");
+        }
+        drop(arriving);
+        assert_eq!(stage.account.bytes(), 0);
+    }
+
+    #[test]
+    fn before_the_start_no_message_is_long_whole_or_not_and_none_counts() {
         let long = || Message::binary(vec![0; UNSTARTED_BYTES_MAX + 1]);
         for arrived in [None, Some(Arrived::default())] {
-            let came = Came::default();
-            let mut arriving = Arriving::new(messages(&came), arrived.clone(), account().hold(0));
+            let (came, account) = (Came::default(), account());
+            let mut arriving = Arriving::new(messages(&came), arrived.clone(), account.hold(0));
             came.borrow_mut().extend([Message::binary(vec![0; UNSTARTED_BYTES_MAX]), long()]);
             assert!(matches!(arriving.next().now_or_never(), Some(Some(Ok(_)))));
             assert!(is_too_large(arriving.next().now_or_never()));
             if let Some(arrived) = arrived {
-                arrived.add(UNSTARTED_BYTES_MAX + 1);
+                arrived.add(UNSTARTED_BYTES_MAX + CLIENT_READ_BYTES);
+                assert!(arriving.next().now_or_never().is_none());
+                arrived.add(1);
                 assert!(is_too_large(arriving.next().now_or_never()));
+                assert_eq!(account.bytes(), 0);
             }
             arriving.start();
             came.borrow_mut().push_back(long());
             assert!(matches!(arriving.next().now_or_never(), Some(Some(Ok(_)))));
         }
+    }
+
+    #[test]
+    fn a_message_of_headers_alone_ends_too_and_what_comes_after_the_end_is_read() {
+        let stage = Stage::new();
+        let mut arriving = stage.arriving();
+        arriving.start();
+        stage.arrived.add(SOCKET_MESSAGE_BYTES_MAX + CLIENT_READ_BYTES + 1);
+        assert!(is_too_large(arriving.next().now_or_never()));
+        assert_eq!(stage.account.bytes(), 0);
+        arriving.end();
+        assert!(arriving.next().now_or_never().is_none());
+        stage.put(Message::Close(None));
+        assert!(matches!(arriving.next().now_or_never(), Some(Some(Ok(Message::Close(None))))));
     }
 }

@@ -113,6 +113,7 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
     /// Reads on until the closing handshake is done, so that the client does not meet a reset instead.
     /// Reading also sends the answer to a close of the client's own.
     async fn say_goodbye(&mut self) {
+        self.stream.end();
         let stream = &mut self.stream;
         let answer = async { while let Some(Ok(_)) = stream.next().await {} };
         if timeout(GOODBYE_MAX, answer).await.is_err() {

@@ -150,11 +150,13 @@ async fn messages_of_which_a_part_came_are_memory_too() {
     for place in 0..4 {
         let mut client = server.admitted(&place.to_string()).await;
         client.send_audio(1).await;
+        client.hear(|message| matches!(message, ServerMessage::Metrics(_))).await;
         say_part(&mut client, PART).await;
         clients.push(client);
     }
     let held = || server.tacho.metrics().sessions_bytes.value();
-    server.until("all parts are counted", |_| held() > 4.0 * PART as f64).await;
+    let sessions = 4.0 * 30_000.0;
+    server.until("all parts are counted", |_| held() > sessions + 4.0 * (PART as f64 - 17_000.0)).await;
     assert_eq!(server.counter("tachograph_sessions_shed"), 0);
     let mut newest = server.admitted("newest").await;
     say_part(&mut newest, PART).await;
@@ -170,19 +172,30 @@ async fn messages_of_which_a_part_came_are_memory_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn before_its_session_a_client_may_say_nothing_long() {
-    let server = Server::start(builder(Limits::default())).await;
+    let server = Server::start(builder(Limits { sessions_bytes: 200_000, ..Limits::default() })).await;
+    let mut session = server.admitted("session").await;
     let connect = async || {
         let socket = connect_async(format!("ws://{}/ws/live-listener", server.address)).await.unwrap().0;
         Client { session_id: String::new(), socket }
     };
     let (mut part, mut whole) = (connect().await, connect().await);
-    say_part(&mut part, 70_000).await;
+    say_part(&mut part, 90_000).await;
     whole.say(Message::text("x".repeat(70_000))).await;
     for client in [part, whole] {
         let (error, close) = client.ended().await;
         assert_eq!((error.code, close), (ErrorCode::TooLarge, 1009));
         assert!(error.message.contains("before"), "{error:?}");
     }
+    // There is no session to be ended for what they say, and no other one is.
+    let mut without = join_all((0..10).map(async |_| connect().await)).await;
+    for client in &mut without {
+        say_part(client, 60_000).await;
+    }
+    session.send_audio(1).await;
+    for _ in 0..2 {
+        session.hear(|message| matches!(message, ServerMessage::Metrics(_))).await;
+    }
+    assert_eq!((server.counter("tachograph_sessions_shed"), server.counter("tachograph_sessions_refused")), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
