@@ -145,6 +145,14 @@ impl Client {
         Ok(client)
     }
 
+    /// One at the feed whose session has begun: before it no message may be long.
+    pub(crate) fn begin(server: &Server) -> Result<Self, Failure> {
+        let mut client = Self::open(server, FEED)?;
+        client.send([Frame::new(TEXT, r#"{"type":"start","session_id":"call-7"}"#)])?;
+        while client.message("status")?["state"] != "streaming" {}
+        Ok(client)
+    }
+
     pub(crate) fn connect(server: &Server) -> Result<Self, Failure> {
         let socket = TcpStream::connect(&server.address)?;
         socket.set_nodelay(true)?;

@@ -46,7 +46,7 @@ fn run(cases: impl IntoIterator<Item = Case>) -> Result<(), Failure> {
     for case in cases {
         for (path, outcome) in [(FEED, case.feed), (VIEW, case.view)] {
             let name = format!("{} at {path}", case.name);
-            let mut client = Client::open(&server, path)?;
+            let mut client = if path == FEED { Client::begin(&server)? } else { Client::open(&server, path)? };
             client.try_send(&case.bytes);
             match outcome {
                 Outcome::Open => client.assert_open(&name)?,
@@ -108,13 +108,13 @@ fn messages_have_every_length() -> Result<(), Failure> {
 fn a_message_arrives_whole_whatever_its_length() -> Result<(), Failure> {
     let server = Server::start("serve", &[])?;
     for length in [25, 125, 126, 127, 65_535, 65_536, FEED_BYTES_MAX] {
-        let mut client = Client::open(&server, FEED)?;
+        let mut client = Client::begin(&server)?;
         client.send([Frame::new(TEXT, unknown(length))])?;
         assert_eq!(client.message("error")?["code"], "unknown_type", "{length}");
     }
     // One byte more is refused, with words and with a code.
     for opcode in [TEXT, BINARY] {
-        let mut client = Client::open(&server, FEED)?;
+        let mut client = Client::begin(&server)?;
         client.send([Frame::new(opcode, unknown(FEED_BYTES_MAX + 1))])?;
         let error = client.message("error")?;
         assert_eq!((&error["code"], &error["fatal"]), (&"too_large".into(), &true.into()));
