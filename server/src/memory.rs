@@ -129,6 +129,14 @@ impl Held {
         self.account.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.account.all.add(bytes);
     }
+
+    /// So much of it at least.
+    #[cfg(any(test, feature = "live"))]
+    pub(crate) fn grow_to(&mut self, bytes: usize) {
+        if bytes > self.bytes {
+            self.grow(bytes - self.bytes);
+        }
+    }
 }
 
 impl Drop for Held {
@@ -150,6 +158,8 @@ mod tests {
         let (one, two) = (Account::open(&all), Account::open(&all));
         let (mut small, large) = (one.hold(100), two.hold(500));
         small.grow(50);
+        small.grow_to(150);
+        small.grow_to(70);
         assert_eq!((one.bytes(), two.bytes(), all.bytes()), (150, 500, 650));
         drop(large);
         assert_eq!((one.bytes(), two.bytes(), all.bytes()), (150, 0, 150));

@@ -26,8 +26,7 @@ pub(super) struct Arriving<S> {
     arrived: Option<Arrived>,
     /// How much had arrived when the last message was whole, and all pings and pongs since, in bytes.
     taken: u64,
-    /// The most that came of a message until now, in bytes.
-    most: usize,
+    /// By the most that came of a message until now.
     held: Held,
     accepts: Accepts,
 }
@@ -45,7 +44,7 @@ impl<S> Arriving<S> {
     /// Messages of a connection without a session, of whose socket `arrived` tells; `held` is where they count.
     pub(super) fn new(messages: S, arrived: Option<Arrived>, held: Held) -> Self {
         let taken = arrived.as_ref().map_or(0, Arrived::bytes);
-        Self { messages, arrived, taken, most: CLIENT_READ_BYTES, held, accepts: Accepts::Start }
+        Self { messages, arrived, taken, held, accepts: Accepts::Start }
     }
 
     /// The session has started: from now on messages may be long, and count.
@@ -76,9 +75,8 @@ impl<S> Arriving<S> {
         let arrived = self.arrived.as_ref().map_or(0, Arrived::bytes);
         let bytes = usize::try_from(arrived.saturating_sub(self.taken)).unwrap_or(usize::MAX);
         self.check(bytes, CLIENT_READ_BYTES)?;
-        if self.accepts != Accepts::Start && bytes > self.most {
-            self.held.grow(bytes - self.most);
-            self.most = bytes;
+        if self.accepts != Accepts::Start {
+            self.held.grow_to(bytes.saturating_sub(CLIENT_READ_BYTES));
         }
         Ok(())
     }

@@ -15,12 +15,14 @@ use tachograph_tests::{Failure, Server};
 
 /// The longest message that is read.
 const FEED_BYTES_MAX: usize = 1024 * 1024;
+const UNSTARTED_BYTES_MAX: usize = 64 * 1024;
 const VIEW_BYTES_MAX: usize = 1024;
 
-/// What a client sends, and what comes of it at each endpoint.
+/// What a client sends, and what comes of it at each endpoint: at the feed before its session and within it.
 struct Case {
     name: String,
     bytes: Vec<u8>,
+    unstarted: Outcome,
     feed: Outcome,
     view: Outcome,
 }
@@ -36,17 +38,21 @@ const REFUSED: Outcome = Outcome::Ends(End::Closed(1002));
 const NOT_UTF8: Outcome = Outcome::Ends(End::Closed(1007));
 const TOO_LARGE: Outcome = Outcome::Ends(End::Closed(1009));
 
-/// The same at both endpoints.
+/// The same everywhere.
 fn case(name: impl Into<String>, frames: impl IntoIterator<Item = Frame>, outcome: Outcome) -> Case {
-    Case { name: name.into(), bytes: bytes_of(frames), feed: outcome, view: outcome }
+    Case { name: name.into(), bytes: bytes_of(frames), unstarted: outcome, feed: outcome, view: outcome }
 }
 
 fn run(cases: impl IntoIterator<Item = Case>) -> Result<(), Failure> {
     let server = Server::start("serve", &[])?;
     for case in cases {
-        for (path, outcome) in [(FEED, case.feed), (VIEW, case.view)] {
-            let name = format!("{} at {path}", case.name);
-            let mut client = if path == FEED { Client::begin(&server)? } else { Client::open(&server, path)? };
+        let clients = [
+            ("the feed", Client::open(&server, FEED)?, case.unstarted),
+            ("a session", Client::begin(&server)?, case.feed),
+            ("the view", Client::open(&server, VIEW)?, case.view),
+        ];
+        for (place, mut client, outcome) in clients {
+            let name = format!("{} at {place}", case.name);
             client.try_send(&case.bytes);
             match outcome {
                 Outcome::Open => client.assert_open(&name)?,
@@ -93,12 +99,14 @@ fn unknown(length: usize) -> Vec<u8> {
 
 #[test]
 fn messages_have_every_length() -> Result<(), Failure> {
-    let lengths = [0, 1, 125, 126, 127, 128, VIEW_BYTES_MAX, VIEW_BYTES_MAX + 1, 65_535, 65_536, FEED_BYTES_MAX];
+    let lengths =
+        [0, 1, 125, 126, 127, 128, VIEW_BYTES_MAX, VIEW_BYTES_MAX + 1, 65_535, 65_536, 65_537, FEED_BYTES_MAX];
     let cases = lengths.into_iter().flat_map(|length| {
-        let view = if length <= VIEW_BYTES_MAX { Outcome::Open } else { TOO_LARGE };
+        let within = |bytes_max| if length <= bytes_max { Outcome::Open } else { TOO_LARGE };
+        let (unstarted, view) = (within(UNSTARTED_BYTES_MAX), within(VIEW_BYTES_MAX));
         [TEXT, BINARY].map(|opcode| {
             let frame = Frame::new(opcode, vec![b'a'; length]);
-            Case { view, ..case(format!("{length} bytes of opcode {opcode}"), [frame], Outcome::Open) }
+            Case { unstarted, view, ..case(format!("{length} bytes of opcode {opcode}"), [frame], Outcome::Open) }
         })
     });
     run(cases)
@@ -256,9 +264,10 @@ fn many_fragments_are_a_message_up_to_its_bound() -> Result<(), Failure> {
     let both = |name: &str, bytes, outcome| Case { bytes, ..case(name, [], outcome) };
     let within_view = parts(VIEW_BYTES_MAX, "a");
     run([
-        both("a million empty fragments", whole(parts(1_000_000, "")), Outcome::Open),
+        Case { unstarted: TOO_LARGE, ..both("a million empty fragments", whole(parts(1_000_000, "")), Outcome::Open) },
         both("1,024 fragments of a byte", whole(within_view), Outcome::Open),
         Case {
+            unstarted: Outcome::Open,
             feed: Outcome::Open,
             ..both("1,025 fragments of a byte", whole(parts(VIEW_BYTES_MAX + 1, "a")), TOO_LARGE)
         },
