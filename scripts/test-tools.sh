@@ -34,7 +34,7 @@ if ! [ -x "$TOOLS/scrapers/usr/bin/prometheus" ] || ! [ -x "$TOOLS/scrapers/usr/
   apt_unpack "$TOOLS/scrapers" prometheus victoria-metrics
 fi
 
-if ! compgen -G "$TOOLS/faketime/usr/lib/*/faketime/libfaketime.so.1" >/dev/null; then
+if ! compgen -G "$TOOLS/faketime/usr/lib/*/faketime/libfaketimeMT.so.1" >/dev/null; then
   say "libfaketime, with which tests step a process's clock (a few seconds)"
   apt_unpack "$TOOLS/faketime" libfaketime
 fi

@@ -192,8 +192,9 @@ async fn a_provider_that_does_not_tell_its_health_delays_no_tick() {
     assert!(heard.metrics.iter().all(|figures| figures.provider_health.is_none() && figures.provider == "silent"));
     assert!(heard.counter("tachograph_provider_health_failures") > 0);
     assert_eq!(heard.receipt.ticks_missed, 0);
-    let gaps = heard.metrics.windows(2).map(|pair| pair[1].timestamp - pair[0].timestamp);
-    gaps.for_each(|gap| assert!((gap - 1.0).abs() < 0.25, "{gap}"));
+    let gaps: Vec<f64> = heard.metrics.windows(2).map(|pair| pair[1].timestamp - pair[0].timestamp).collect();
+    // The machine may have been late with one tick, which two gaps show; the provider would be with each.
+    assert!(gaps.iter().filter(|gap| (**gap - 1.0).abs() >= 0.25).count() <= 2, "{gaps:?}");
 }
 
 /// Blocks its thread with each chunk for so long, whatever it was asked not to do.

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tachograph::{Limits, Tachograph, serve};
@@ -81,6 +82,30 @@ fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// Notices when the machine runs nobody: a thread that only sleeps, and notes by how much too long.
+#[derive(Clone, Default)]
+struct Canary(Arc<AtomicU64>);
+
+impl Canary {
+    fn start() -> Self {
+        const NAP: Duration = Duration::from_millis(10);
+        let canary = Self::default();
+        let stalls = Arc::downgrade(&canary.0);
+        std::thread::spawn(move || {
+            while let Some(longest) = stalls.upgrade() {
+                let began = Instant::now();
+                std::thread::sleep(NAP);
+                longest.fetch_max(began.elapsed().saturating_sub(NAP).as_millis() as u64, Ordering::Relaxed);
+            }
+        });
+        canary
+    }
+
+    fn longest(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
 #[test]
 fn ten_thousand_connections_at_once_leave_nothing_behind() {
     let allowed = rlimit::increase_nofile_limit(u64::MAX).unwrap();
@@ -91,6 +116,7 @@ fn ten_thousand_connections_at_once_leave_nothing_behind() {
     assert!(connections > 100, "{allowed} descriptors are too few for the test: raise ulimit -n");
     println!("{connections} connections, as {allowed} descriptors are allowed");
 
+    let canary = Canary::start();
     let server = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let clients = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let limits =
@@ -121,6 +147,7 @@ fn ten_thousand_connections_at_once_leave_nothing_behind() {
         assert_eq!(clients.block_on(ask(address)).0, Answer::Served, "it goes on");
         until("the last one is gone", || open() == 0.0);
     }
-    assert_eq!(tacho.metrics().ticks_missed.value(), 0);
+    let missed = tacho.metrics().ticks_missed.value();
+    assert!(missed == 0 || canary.longest() > Duration::from_millis(500), "{missed} ticks were missed");
     tacho.shutdown().cancel();
 }

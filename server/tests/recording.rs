@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
@@ -46,7 +46,11 @@ fn told(recording: &[u8]) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_is_the_past_and_ends_and_tail_shows_each_of_its_frames_once() {
     let app = start().await;
-    sleep(Duration::from_millis(5_300)).await;
+    let began = Instant::now();
+    while app.metrics().history_frames.value() < 6.0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "no frames");
+        sleep(Duration::from_millis(10)).await;
+    }
     let all = recording(&app, "").await;
     assert_eq!(told(&all), [1, 2, 3, 4, 5, 6]);
     let keyframes = Record::all(&all).filter(|record| record.unwrap().kind == RecordKind::Keyframe).count();

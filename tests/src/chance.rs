@@ -1,12 +1,15 @@
+//! Numbers that look like chance.
+
 /// SplitMix64: the same numbers from the same seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Chance(u64);
+pub struct Chance(u64);
 
 /// As many even numbers as make a normal one of variance 1.
 const EVENS: u32 = 12;
 
 impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Of this seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -22,7 +25,8 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+    /// From 0 up to `limit`, which it is not.
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.number() % limit.max(1)
     }
 

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod browser;
-mod chance;
+pub mod chance;
 pub mod client;
 pub mod rehearsal;
 pub mod soak;

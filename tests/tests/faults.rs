@@ -323,11 +323,12 @@ async fn a_process_that_is_held_for_a_while_counts_what_it_missed_and_keeps_its_
     Ok(())
 }
 
-/// The library that gives a process another clock; its figure is read from a file.
+/// The library that gives a process another clock; its figure is read from a file. It is the one for programs with
+/// threads: with the other a thread that reads the file can have another one see the true time meanwhile.
 fn faketime() -> Result<PathBuf, Failure> {
     let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/faketime/usr/lib");
     for folder in fs::read_dir(libraries).map_err(|_| "libfaketime is not there: scripts/test-tools.sh")? {
-        let library = folder?.path().join("faketime/libfaketime.so.1");
+        let library = folder?.path().join("faketime/libfaketimeMT.so.1");
         if library.exists() {
             return Ok(library.canonicalize()?);
         }

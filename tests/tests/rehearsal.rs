@@ -395,13 +395,13 @@ async fn a_viewer_is_skipped_cut_off_and_restarted() -> Result<(), Failure> {
 
 #[tokio::test]
 async fn frames_come_once_a_second_or_not_at_all() -> Result<(), Failure> {
+    let began = Instant::now();
     let server = RehearsalServer::start(Rehearsal::new(Setup::default())?, Pace::EverySecond).await?;
     let mut follower = Follower::default();
     let mut viewer = Viewer::open(&server, Request::Window { seconds: 60 }).await?;
-    viewer.read_to(&mut follower, 2).await?;
-    let began = Instant::now();
     viewer.read_to(&mut follower, 4).await?;
-    assert!((1.2..3.5).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
+    // The first at once.
+    assert!((3.0..6.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
     server.set_pace(Pace::Paused)?;
     let paused = server.send(0).await?;
     tokio::time::sleep(Duration::from_millis(1_500)).await;

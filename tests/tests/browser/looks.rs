@@ -31,13 +31,15 @@ async fn places(page: &Page) -> Result<Vec<(&'static str, String)>, Failure> {
     Ok(places.chain([("session", session)]).collect())
 }
 
-/// Goes to a page and waits until its charts in sight are drawn.
+/// Goes to a page and waits until its charts in sight are drawn, and its tables.
 async fn show(page: &Page, place: &str) -> Result<(), Failure> {
     page.go(place).await?;
-    let drawn = "const cards = [...document.querySelectorAll('section.page:not([hidden]) .card')];
+    let drawn = r#"const cards = [...document.querySelectorAll('section.page:not([hidden]) .card')];
         const seen = cards.filter((card) => card.getBoundingClientRect().top < innerHeight - 100);
         const drawn = (card) => (card.querySelector('.plot').getAttribute('aria-label') ?? '').includes(',');
-        return seen.every(drawn);";
+        // A table that is not whole yet is pale.
+        const busy = document.querySelector('section.page:not([hidden]) [aria-busy="true"]');
+        return seen.every(drawn) && busy === null;"#;
     page.until_read(drawn, |drawn| *drawn == true).await?;
     Ok(())
 }

@@ -132,6 +132,8 @@ async fn a_crossed_threshold_is_marked_wherever_the_reader_is() -> Result<(), Fa
     let lines = page.overview().until_attention(|lines| !lines.is_empty()).await?;
     assert!(lines[0].contains("db_pool_connections") && lines[0].contains("threshold"), "{lines:?}");
     assert!(page.overview().health().await?.contains("threshold"));
+    // What follows moves up once the page has said for long enough that the chart is on the board.
+    page.until_read("return document.getElementById('notice-told').hidden", |hidden| *hidden == true).await?;
     page.browser.find("#attention li a").await?.click().await?;
     page.until(SOON, |facts| facts.page == "chart" && facts.hash.contains("above=0.5")).await?;
 

@@ -8,44 +8,46 @@ use tokio::sync::watch;
 /// A head of a request is never longer.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
-/// A network that can be cut.
+/// A network that can be cut, or lead elsewhere: its address stays when a server's successor has another one.
 pub(crate) struct Wire {
     pub(crate) address: String,
-    sound: watch::Sender<bool>,
+    /// None while it is cut.
+    leads_to: watch::Sender<Option<String>>,
 }
 
 impl Wire {
     pub(crate) async fn to(server: &str) -> Result<Self, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
-        let (sound, is_sound) = watch::channel(true);
-        let server = server.to_owned();
+        let (leads_to, end) = watch::channel(Some(server.to_owned()));
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                if *is_sound.borrow() {
-                    tokio::spawn(carry(near, server.clone(), is_sound.clone()));
+                let server = end.borrow().clone();
+                if let Some(server) = server {
+                    tokio::spawn(carry(near, server, end.clone()));
                 }
             }
         });
-        Ok(Self { address, sound })
+        Ok(Self { address, leads_to })
     }
 
     /// Ends all connections, and lets no other one through.
     pub(crate) fn cut(&self) {
-        self.sound.send_replace(false);
+        self.leads_to.send_replace(None);
     }
 
-    pub(crate) fn mend(&self) {
-        self.sound.send_replace(true);
+    /// From the next connection on.
+    pub(crate) fn lead_to(&self, server: &str) {
+        self.leads_to.send_replace(Some(server.to_owned()));
     }
 }
 
 /// Carries a connection until it ends or is cut.
-async fn carry(mut near: TcpStream, server: String, mut is_sound: watch::Receiver<bool>) {
+async fn carry(mut near: TcpStream, server: String, mut end: watch::Receiver<Option<String>>) {
     let Ok(mut far) = TcpStream::connect(server).await else { return };
     tokio::select! {
         _ended = copy_bidirectional(&mut near, &mut far) => {}
-        _cut = is_sound.wait_for(|sound| !sound) => {}
+        _cut = end.wait_for(Option::is_none) => {}
     }
 }
 

@@ -15,8 +15,12 @@ use tokio::time::sleep;
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 /// For what needs a frame or two of the server, on a machine that does much else.
 pub(crate) const LATER: Duration = Duration::from_secs(12);
+/// The address follows within 0.4 s.
+const SETTLES_WITHIN: Duration = Duration::from_millis(900);
 /// Chromium saves no more than ten files of a page in a second.
 const BETWEEN_FILES: Duration = Duration::from_millis(150);
+/// A choice is painted with the next drawing of the screen.
+const PAINTED: &str = "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))";
 /// The page's own listener came first, and asks for the next drawing of the screen.
 const GO: &str = "return new Promise((done) => {
     const painted = () => requestAnimationFrame(() => requestAnimationFrame(done));
@@ -29,6 +33,7 @@ const GO: &str = "return new Promise((done) => {
 const GUARD: &str = r#"
     window.broken = [];
     window.hosts = [];
+    window.attempted = [];
     addEventListener("securitypolicyviolation", (event) => broken.push("policy: " + event.violatedDirective));
     addEventListener("error", (event) => broken.push("error: " + event.message));
     addEventListener("unhandledrejection", (event) => broken.push("rejection: " + event.reason));
@@ -37,6 +42,7 @@ const GUARD: &str = r#"
         constructor(...asked) {
             super(...asked);
             hosts.push(new URL(this.url).host);
+            attempted.push(performance.now());
         }
     };
     const look = () => {
@@ -201,6 +207,21 @@ impl Page {
             let before = self.facts().await?.held;
             self.until(LATER, |facts| facts.held > before).await
         })
+    }
+
+    /// What the page says once it stands, which its address does a little later than its figures.
+    pub(crate) async fn settled(&self) -> Result<Facts, Failure> {
+        let mut facts = self.facts().await?;
+        for _ in 0..10 {
+            sleep(SETTLES_WITHIN).await;
+            let later = self.facts().await?;
+            let is_settled = (&later.hash, later.row) == (&facts.hash, facts.row);
+            facts = later;
+            if is_settled {
+                return Ok(facts);
+            }
+        }
+        Err(format!("the page does not stand still: {facts:?}").into())
     }
 
     /// Waits until a script returns what is wanted.
@@ -580,11 +601,13 @@ impl Metrics<'_> {
 pub(crate) struct ChartPage<'p>(&'p Page);
 
 impl ChartPage<'_> {
+    /// Chooses of a list, and waits until it is painted.
     #[track_caller]
     pub(crate) fn choose(&self, what: &str, value: &str) -> impl Future<Output = Result<(), Failure>> {
         told(async move {
             let select = self.0.find(&format!("chart-{what}")).await?;
             select.select_by_value(value).await.map_err(|error| format!("{what}={value}: {error}"))?;
+            self.0.browser.read(PAINTED).await?;
             Ok(())
         })
     }

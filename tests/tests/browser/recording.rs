@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tachograph_tests::{Failure, Server};
 
+use super::network::Wire;
 use super::pages::{Facts, LATER, Page, SOON, at};
 
 /// Drops a file on the page, as from a file manager.
@@ -37,8 +38,8 @@ fn base64(bytes: &[u8]) -> String {
 #[tokio::test]
 async fn a_recording_shows_the_same_without_its_server() -> Result<(), Failure> {
     let mut server = Server::start("demo", &[])?;
-    let address = server.address.clone();
-    let page = Page::open_live(&address, "#/chart?m=audio_bytes_received&r=total&split=each").await?;
+    let wire = Wire::to(&server.address).await?;
+    let page = Page::open_live(&wire.address, "#/chart?m=audio_bytes_received&r=total&split=each").await?;
     page.until(Duration::from_secs(30), |facts| facts.held >= 8).await?;
     let paused = page.timebar().pause().await?;
     let table = page.chart().until_table(|table| table.len() > 6 && table[0].len() == 3).await?;
@@ -66,7 +67,8 @@ async fn a_recording_shows_the_same_without_its_server() -> Result<(), Failure> 
     page.until(LATER, |facts| facts.state == "recording" && facts.held >= 7 && at(facts).is_none()).await?;
     assert_shows(&page, at(&paused), &table).await?;
 
-    let _again = Server::start_at(&address, "demo", &[])?;
+    let again = Server::start("demo", &[])?;
+    wire.lead_to(&again.address);
     page.browser.find("[data-act=\"close-file\"]").await?.click().await?;
     // The address follows a little later than the figures.
     let is_back = |facts: &Facts| facts.state == "live" && at(facts).is_none() && facts.restarts == 1;

@@ -1,12 +1,9 @@
 //! The span of time that is shown, and how it is moved.
 
-use std::time::Duration;
-
 use fantoccini::key::Key;
 use tachograph_tests::Failure;
 use tachograph_tests::browser::Window;
 use tachograph_tests::rehearsal::Scenario;
-use tokio::time::sleep;
 
 use super::pages::{LATER, PLOT, Page, SOON, at, span};
 use super::rehearsed;
@@ -41,6 +38,7 @@ async fn a_pause_stops_the_figures_and_nothing_else() -> Result<(), Failure> {
 async fn moments_and_spans_are_gone_to_by_buttons_keys_and_the_slider() -> Result<(), Failure> {
     let server = rehearsed(Scenario::Healthy, 200).await?;
     let page = Page::open_live(&server.address, "#/metrics?q=http").await?;
+    page.until(LATER, |facts| facts.row >= 200).await?;
     let bar = page.timebar();
     bar.scrub().await?;
     let middle = page.until(SOON, |facts| at(facts).is_some()).await?;
@@ -82,17 +80,7 @@ async fn moments_and_spans_are_gone_to_by_buttons_keys_and_the_slider() -> Resul
 
 /// A copy of the address shows the same in another window.
 async fn assert_a_link_shows_the_same(page: &Page) -> Result<(), Failure> {
-    // The address follows a little later than the figures.
-    let mut facts = page.facts().await?;
-    for _ in 0..10 {
-        sleep(Duration::from_millis(900)).await;
-        let later = page.facts().await?;
-        let is_settled = (&later.hash, later.row) == (&facts.hash, facts.row);
-        facts = later;
-        if is_settled {
-            break;
-        }
-    }
+    let facts = page.settled().await?;
     let cards = page.cards().await?;
     assert!(
         facts.hash.contains("q=http") && facts.hash.contains("w=60") && facts.hash.contains("at="),
@@ -154,12 +142,11 @@ async fn a_finger_moves_the_span_and_two_zoom_it() -> Result<(), Failure> {
     let phone = Window { width: 390, height: 844, touch: true, ..Window::default() };
     let page = Page::open_in(phone, &server.address, "#/chart?m=db_pool_connections&split=sum&w=120").await?;
     page.chart().until_table(|table| table.len() > 60).await?;
-    let newest = page.facts().await?.row;
+    let newest = page.until(LATER, |facts| facts.row >= 400).await?.row;
     let width = page.each(PLOT, "element.clientWidth").await?[0].as_f64().unwrap_or(1.0);
     page.browser.touch(PLOT, &[(-50.0, 50.0)]).await?;
     page.until(SOON, |facts| facts.row < newest && at(facts).is_some()).await?;
-    sleep(Duration::from_millis(900)).await;
-    let moved = page.facts().await?;
+    let moved = page.settled().await?;
     let expected = 120.0 * 100.0 / width;
     // The axis takes some of the width; and up to a frame came meanwhile.
     let by = (newest - moved.row) as f64;
@@ -167,9 +154,8 @@ async fn a_finger_moves_the_span_and_two_zoom_it() -> Result<(), Failure> {
 
     page.browser.touch(PLOT, &[(-20.0, -60.0), (20.0, 60.0)]).await?;
     page.until(SOON, |facts| span(facts) < 120).await?;
-    // The address follows a little later, and is written while the fingers still move.
-    sleep(Duration::from_millis(900)).await;
-    let closer = page.facts().await?;
+    // The address is written while the fingers still move.
+    let closer = page.settled().await?;
     assert!((30..60).contains(&span(&closer)), "a third of 120 s is {} s", span(&closer));
     page.browser.touch(PLOT, &[(-60.0, -20.0), (60.0, 20.0)]).await?;
     page.until(SOON, |facts| (2 * span(&closer)..4 * span(&closer)).contains(&span(facts))).await?;
@@ -181,6 +167,8 @@ async fn the_pointer_shows_one_moment_on_all_charts() -> Result<(), Failure> {
     let server = rehearsed(Scenario::Healthy, 300).await?;
     let page = Page::open_live(&server.address, "#/overview").await?;
     page.until_cards(|cards| cards.iter().filter(|card| !card.value.is_empty()).count() > 3).await?;
+    // The figures of a card's first frame are final only once those before it are there.
+    page.next_frame().await?;
     page.timebar().pause().await?;
     let before = page.cards().await?;
     page.browser.drag("#overview-grid .card:nth-of-type(2) .plot", 0.0, 20.0, false).await?;
