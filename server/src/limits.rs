@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::memory::SessionsMemory;
+
 /// How much of everything there may be at once. Each limit has an answer for who meets it, and a counter.
 ///
 /// Defaults are for a small machine. They can be changed while all works: see
@@ -62,20 +64,38 @@ impl Default for Limits {
     }
 }
 
+/// A time that is longer is as good as none, and one that is too long for the clock would end what it is for.
+const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Limits {
+    fn within_reach(self) -> Self {
+        let bounded = |time: Duration| time.min(TIME_MAX);
+        Self {
+            header_time: bounded(self.header_time),
+            handshake_time: bounded(self.handshake_time),
+            stall_time: bounded(self.stall_time),
+            ..self
+        }
+    }
+}
+
 /// The limits that hold now.
 #[derive(Debug, Default)]
 pub(crate) struct LimitsInForce(RwLock<Limits>);
 
 impl LimitsInForce {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self(RwLock::new(limits))
+        Self(RwLock::new(limits.within_reach()))
     }
 
     pub(crate) fn now(&self) -> Limits {
         *self.0.read()
     }
 
-    pub(crate) fn set(&self, limits: Limits) {
-        *self.0.write() = limits;
+    /// In one go with the memory that they allow, so that of two who set them the same one is the last for both.
+    pub(crate) fn set(&self, limits: Limits, memory: &SessionsMemory) {
+        let mut in_force = self.0.write();
+        *in_force = limits.within_reach();
+        memory.set_bytes_max(limits.sessions_bytes);
     }
 }

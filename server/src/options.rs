@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tachograph_core::wire::Identity;
 
-use crate::access::Origin;
+use crate::access::{HostName, Origin};
 use crate::hub::HistoryLimits;
 use crate::limits::Limits;
 
@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     /// How much of the past is kept for viewers.
     pub(crate) history: HistoryLimits,
+    /// Names that an application goes by; any, where there is none.
+    pub(crate) allowed_hosts: Vec<HostName>,
     /// Other origins whose pages may open WebSockets within an application.
     pub(crate) allowed_origins: Vec<Origin>,
     pub(crate) session_tick_hook: Option<SessionTickHook>,

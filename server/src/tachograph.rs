@@ -6,7 +6,7 @@ use tachograph_core::wire::Identity;
 use tachograph_core::wire::frame::Epoch;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Origin;
+use crate::access::{HostName, Origin};
 use crate::app::{App, Shared};
 use crate::hub::HistoryLimits;
 use crate::limits::Limits;
@@ -99,8 +99,7 @@ impl Tachograph {
     /// Other limits from now on. What is there already stays, also beyond them; but for the memory of sessions, of
     /// which the newest are ended until the rest fits.
     pub fn set_limits(&self, limits: Limits) {
-        self.0.limits.set(limits);
-        self.0.memory.set_bytes_max(limits.sessions_bytes);
+        self.0.limits.set(limits, &self.0.memory);
     }
 
     /// Cancel it to end: viewers are told goodbye, and [`serve`](crate::serve) returns. Sessions of the
@@ -133,6 +132,14 @@ impl Builder {
     /// people know the application, where a proxy before it changes `Host`. Can be called several times.
     pub fn allowed_origin(mut self, origin: Origin) -> Self {
         self.options.allowed_origins.push(origin);
+        self
+    }
+
+    /// A name that the application goes by, such as `shop.example.org`: [`router`](crate::router) then answers to no
+    /// other but those of this machine, so that no attacker can have a name of his lead here, and his page look (DNS
+    /// rebinding). Can be called several times.
+    pub fn allowed_host(mut self, host: HostName) -> Self {
+        self.options.allowed_hosts.push(host);
         self
     }
 

@@ -106,7 +106,7 @@ fn beyond_this_machine_a_link_is_printed_and_clients_show_its_token() {
 
 #[test]
 fn the_demo_feeds_itself_also_where_a_token_is_wanted() {
-    let (_demo, url, token) = begin("demo");
+    let (demo, url, token) = begin("demo");
     let mut tail = command(&["tail", &url, "--json"]);
     tail.env("TACHOGRAPH_TOKEN", &token);
     let tail = Running::start(tail);
@@ -118,6 +118,9 @@ fn the_demo_feeds_itself_also_where_a_token_is_wanted() {
         }
         assert!(Instant::now() < deadline, "{frame}");
     }
+    // What its own clients send is logged by no crate that they are made of.
+    let log = demo.end();
+    assert!(log.contains("Streaming") && !log.contains(&token), "{log}");
 }
 
 #[test]

@@ -246,6 +246,13 @@ async fn a_connection_that_asks_for_nothing_ends_and_is_told_from_one_that_began
 }
 
 #[tokio::test]
+async fn a_time_without_end_ends_nothing() {
+    let (header_time, stall_time) = (Duration::MAX, Duration::MAX);
+    let running = start(Limits { header_time, stall_time, ..Limits::default() }).await;
+    assert!(ask(&mut running.connect().await).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
 async fn a_header_without_end_is_refused_as_too_large() {
     let running = start(Limits::default()).await;
     for (head, status) in [

@@ -85,7 +85,7 @@ impl Guard {
     fn look_at(&self, request: &mut Request, named: impl FnOnce(&HostName)) -> Result<(), Refusal> {
         let rules = self.access.rules();
         let client = Client::of(request, &rules)?;
-        self.access.check_host(&rules, client.host.as_ref())?;
+        self.access.check_host(&rules, &client)?;
         let own =
             origin::Own { host: client.host.as_ref(), is_encrypted: client.is_encrypted, allowed: &rules.origins };
         origin::check(request.method(), request.headers(), &own)?;

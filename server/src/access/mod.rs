@@ -146,10 +146,10 @@ impl Access {
 
     /// # Errors
     /// The name is not the server's.
-    fn check_host(&self, rules: &Rules, host: Option<&HostName>) -> Result<(), Refusal> {
+    fn check_host(&self, rules: &Rules, client: &Client) -> Result<(), Refusal> {
         let takes_any = !rules.is_open() && rules.hosts.is_empty() && self.0.listens_beyond.load(Ordering::Relaxed);
-        let is_own = |host: &HostName| host.is_loopback() || rules.hosts.iter().any(|own| own.takes(host));
-        if takes_any || host.is_some_and(is_own) { Ok(()) } else { Err(Refusal::Host) }
+        let is_own = client.host.as_ref().is_some_and(|host| is_among(host, &rules.hosts, client.is_encrypted));
+        if takes_any || is_own { Ok(()) } else { Err(Refusal::Host) }
     }
 
     /// What a token lets in to. Returns with it how many addresses were let go that had shown wrong ones.
@@ -167,6 +167,11 @@ impl Access {
             None => (Err(Refusal::WrongToken), attempts.failed(from, now)),
         }
     }
+}
+
+/// Whether a server goes by this name: that of this machine, or one of its own.
+fn is_among(host: &HostName, own: &[HostName], is_encrypted: bool) -> bool {
+    host.is_loopback() || own.iter().any(|own| own.takes(host, is_encrypted))
 }
 
 /// Open to this machine, closed to others.

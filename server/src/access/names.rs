@@ -7,8 +7,10 @@ use std::str::FromStr;
 use axum::http::uri::Authority;
 use ipnet::IpNet;
 
-const HTTP_PORT: u16 = 80;
-const HTTPS_PORT: u16 = 443;
+/// Where a scheme's servers are if their address says no port.
+pub(super) const fn usual_port(is_encrypted: bool) -> u16 {
+    if is_encrypted { 443 } else { 80 }
+}
 
 /// A name, or address, that a server is reached by; with a port only that one is meant.
 ///
@@ -77,9 +79,9 @@ impl HostName {
         &*self.name == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
     }
 
-    /// Whether a request to `asked` is one to this.
-    pub(super) fn takes(&self, asked: &Self) -> bool {
-        self.name == asked.name && self.port.is_none_or(|port| asked.port == Some(port))
+    /// Whether a request to `asked` is one to this. Browsers leave out the port that is usual.
+    pub(super) fn takes(&self, asked: &Self, is_encrypted: bool) -> bool {
+        self.name == asked.name && self.port.is_none_or(|port| port == asked.port.unwrap_or(usual_port(is_encrypted)))
     }
 
     pub(super) fn port(&self) -> Option<u16> {
@@ -106,7 +108,7 @@ impl Origin {
     /// Whether it is that of a server that is reached by `host`. On an encrypted connection a page that came without
     /// encryption is another's: whoever is between could have written it.
     pub(super) fn is_of(&self, host: &HostName, is_encrypted: bool) -> bool {
-        let port = host.port.unwrap_or(if self.is_encrypted { HTTPS_PORT } else { HTTP_PORT });
+        let port = host.port.unwrap_or(usual_port(self.is_encrypted));
         self.name == host.name && self.port == port && (self.is_encrypted || !is_encrypted)
     }
 }
@@ -122,7 +124,7 @@ impl FromStr for Origin {
             _ => return Err(NameError::NoOrigin),
         };
         let HostName { name, port } = rest.parse().map_err(|_| NameError::NoOrigin)?;
-        Ok(Self { is_encrypted, name, port: port.unwrap_or(if is_encrypted { HTTPS_PORT } else { HTTP_PORT }) })
+        Ok(Self { is_encrypted, name, port: port.unwrap_or(usual_port(is_encrypted)) })
     }
 }
 
@@ -173,8 +175,11 @@ mod tests {
 
     #[test]
     fn a_host_without_a_port_is_meant_at_any() {
-        assert!(host("a.example").takes(&host("A.example:7117")) && host("a.example:1").takes(&host("a.example:1")));
-        assert!(!host("a.example:1").takes(&host("a.example:2")) && !host("a.example").takes(&host("b.a.example")));
+        let takes = |own, asked, is_encrypted| host(own).takes(&host(asked), is_encrypted);
+        assert!(takes("a.example", "A.example:7117", false) && takes("a.example:1", "a.example:1", true));
+        assert!(!takes("a.example:1", "a.example:2", false) && !takes("a.example", "b.a.example", false));
+        assert!(takes("a.example:443", "a.example", true) && takes("a.example:80", "a.example", false));
+        assert!(!takes("a.example:443", "a.example", false) && !takes("a.example:80", "a.example", true));
     }
 
     #[test]

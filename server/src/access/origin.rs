@@ -5,7 +5,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Method, header};
 
 use super::refusal::Refusal;
-use super::{HostName, Origin};
+use super::{HostName, Origin, is_among};
 
 /// Browsers that know it say by it what no page can forge; they send it where addresses can be trusted: to https, and
 /// to this machine.
@@ -34,17 +34,22 @@ pub(super) fn check(method: &Method, headers: &HeaderMap, own: &Own<'_>) -> Resu
 }
 
 /// For routes within an application, which decides itself who may look: WebSockets and what changes something are for
-/// its own pages.
+/// its own pages. Where it says what names it goes by, nothing is for a page that came by another one.
 ///
 /// # Errors
-/// It is another's page.
-pub(crate) fn check_nested(request: &Request, allowed: &[Origin]) -> Result<(), Refusal> {
+/// It is another's page, or was sent to another name.
+pub(crate) fn check_nested(request: &Request, hosts: &[HostName], allowed: &[Origin]) -> Result<(), Refusal> {
     let (method, headers) = (request.method(), request.headers());
+    let named = request.uri().authority().map(Authority::as_str).or_else(|| text(headers, header::HOST));
+    let host = named.and_then(|name| name.parse().ok());
+    // Whether the application encrypts is not known: what is usual either way is its own.
+    let is_own = |host: &HostName| [false, true].iter().any(|encrypted| is_among(host, hosts, *encrypted));
+    if !hosts.is_empty() && !host.as_ref().is_some_and(is_own) {
+        return Err(Refusal::Host);
+    }
     if method.is_safe() && !headers.contains_key(header::UPGRADE) {
         return Ok(());
     }
-    let named = request.uri().authority().map(Authority::as_str).or_else(|| text(headers, header::HOST));
-    let host = named.and_then(|name| name.parse().ok());
     check(method, headers, &Own { host: host.as_ref(), is_encrypted: false, allowed })
 }
 

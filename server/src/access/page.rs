@@ -1,6 +1,7 @@
 //! The page to sign in at: a form, no script, in the colours of the other page.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -37,6 +38,21 @@ pub(super) enum Said {
 }
 
 impl Said {
+    const fn of(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::WrongToken => Self::WrongToken,
+            Refusal::WrongRole => Self::WrongRole,
+            Refusal::Limited(_) => Self::Limited,
+            Refusal::NoToken | Refusal::Host | Refusal::Forwarded | Refusal::Origin => Self::NotSignedIn,
+        }
+    }
+
+    /// Of a [reason](Refusal::reason), which anybody can have written.
+    pub(super) fn of_reason(reason: &str) -> Self {
+        let refusals = [Refusal::WrongToken, Refusal::WrongRole, Refusal::Limited(Duration::ZERO), Refusal::NoToken];
+        refusals.into_iter().find(|refusal| refusal.reason() == reason).map_or(Self::Nothing, Self::of)
+    }
+
     const fn text(self) -> &'static str {
         match self {
             Self::Nothing => "",
@@ -62,13 +78,7 @@ pub(super) fn is_wanted(request: &Request) -> bool {
 
 /// The form, with why it is needed; `path` is where it is shown.
 pub(super) fn refused(refusal: Refusal, path: &str) -> Response {
-    let said = match refusal {
-        Refusal::WrongToken => Said::WrongToken,
-        Refusal::WrongRole => Said::WrongRole,
-        Refusal::Limited(_) => Said::Limited,
-        Refusal::NoToken | Refusal::Host | Refusal::Forwarded | Refusal::Origin => Said::NotSignedIn,
-    };
-    let mut answer = form(refusal.status(), said, path);
+    let mut answer = form(refusal.status(), Said::of(refusal), path);
     refusal.guard(&mut answer);
     answer
 }

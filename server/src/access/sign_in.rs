@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use super::client::Client;
 use super::config::Role;
 use super::guard::{Caller, Guard};
+use super::names::usual_port;
 use super::page::{self, Said};
 use super::refusal::Refusal;
 use super::sign_ins::{Cookies, LASTS};
@@ -18,10 +19,10 @@ use crate::error::ApiError;
 
 const SIGN_IN: &str = "/sign-in";
 const SIGN_OUT: &str = "/sign-out";
+/// What the form's address is told, so that the form says it.
+const REFUSED: &str = "refused";
 /// A form with the longest token is shorter.
 const FORM_BYTES_MAX: usize = 8 * 1024;
-const HTTP_PORT: u16 = 80;
-const HTTPS_PORT: u16 = 443;
 
 /// Who opens these needs no token yet. They are held against host and origin like all others.
 pub(super) fn is_at(request: &Request) -> bool {
@@ -43,13 +44,15 @@ async fn opened(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match query.and_then(|query| token_of(query.as_bytes())) {
+    let query = query.unwrap_or_default();
+    let said = value_of(query.as_bytes(), REFUSED).map_or(Said::Nothing, |reason| Said::of_reason(&reason));
+    match token_of(query.as_bytes()) {
         // Another site's link, with a token of whoever wrote it, would end what is open.
         Some(_) if !origin::is_ones_own(&headers) && guard.is_signed_in(&caller, &headers) => to_the_page(),
-        Some(token) => guard.sign_in(&token, &caller, &headers),
+        Some(token) => guard.sign_in(&token, &caller, &headers).unwrap_or_else(to_the_form),
         None if caller.rules.is_open() => to_the_page(),
         None if guard.is_signed_in(&caller, &headers) => page::signed_in(),
-        None => page::form(StatusCode::OK, Said::Nothing, SIGN_IN),
+        None => page::form(StatusCode::OK, said, SIGN_IN),
     }
 }
 
@@ -57,7 +60,8 @@ async fn sent(State(guard): State<Guard>, Extension(caller): Extension<Caller>, 
     let (head, body) = request.into_parts();
     // One that is too long or does not come in time is as good as one without a token.
     let form = to_bytes(body, FORM_BYTES_MAX).await.unwrap_or_default();
-    guard.sign_in(&token_of(&form).unwrap_or_default(), &caller, &head.headers)
+    let token = token_of(&form).unwrap_or_default();
+    guard.sign_in(&token, &caller, &head.headers).unwrap_or_else(|refusal| page::refused(refusal, SIGN_IN))
 }
 
 async fn sign_out(State(guard): State<Guard>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Response {
@@ -67,22 +71,16 @@ async fn sign_out(State(guard): State<Guard>, Extension(caller): Extension<Calle
 }
 
 impl Guard {
-    fn sign_in(&self, token: &str, caller: &Caller, headers: &HeaderMap) -> Response {
+    fn sign_in(&self, token: &str, caller: &Caller, headers: &HeaderMap) -> Result<Response, Refusal> {
         if caller.rules.is_open() {
-            return to_the_page();
+            return Ok(to_the_page());
         }
-        match self.begin(token, caller) {
-            Ok(cookies) => {
-                self.forget(&caller.client, headers);
-                self.app.metrics.sign_ins.inc();
-                tracing::info!(address = %caller.client.address, "a browser signed in");
-                (cookies.headers(&caller.client), to_the_page()).into_response()
-            }
-            Err(refusal) => {
-                self.app.metrics.count_refusal(refusal);
-                page::refused(refusal, SIGN_IN)
-            }
-        }
+        let begun = self.begin(token, caller);
+        let cookies = begun.inspect_err(|refusal| self.app.metrics.count_refusal(*refusal))?;
+        self.forget(&caller.client, headers);
+        self.app.metrics.sign_ins.inc();
+        tracing::info!(address = %caller.client.address, "a browser signed in");
+        Ok((cookies.headers(&caller.client), to_the_page()).into_response())
     }
 
     fn begin(&self, token: &str, Caller { client, rules }: &Caller) -> Result<Cookies, Refusal> {
@@ -113,13 +111,31 @@ impl Guard {
 
 /// The token in a query or a form.
 pub(super) fn token_of(text: &[u8]) -> Option<String> {
-    form_urlencoded::parse(text).find(|(name, _)| name == "token").map(|(_, token)| token.into_owned())
+    value_of(text, "token")
 }
 
-/// To an address without a token. Beside this one it is the page, also where a proxy put all of this below a path.
+fn value_of(text: &[u8], wanted: &str) -> Option<String> {
+    form_urlencoded::parse(text).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+}
+
+/// Beside this address it is the page, also where a proxy put all of this below a path.
 fn to_the_page() -> Response {
-    let head =
-        [(header::LOCATION, "./"), (header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "no-referrer")];
+    leave_for("./".into())
+}
+
+/// A token that is refused here may be one for something else, or one that is looked at later: it does not stay in the
+/// address either.
+fn to_the_form(refusal: Refusal) -> Response {
+    leave_for(format!("sign-in?{REFUSED}={}", refusal.reason()))
+}
+
+/// To an address without a token.
+fn leave_for(place: String) -> Response {
+    let head = [
+        (header::LOCATION, place),
+        (header::CACHE_CONTROL, "no-store".into()),
+        (header::REFERRER_POLICY, "no-referrer".into()),
+    ];
     (StatusCode::SEE_OTHER, head).into_response()
 }
 
@@ -144,8 +160,8 @@ const SECURE: &str = "__Host-";
 
 /// Cookies know no ports: by the name each server of a host has its own.
 fn names(client: &Client) -> [String; 2] {
-    let (secure, port) = if client.is_encrypted { (SECURE, HTTPS_PORT) } else { ("", HTTP_PORT) };
-    let port = client.host.as_ref().and_then(super::HostName::port).unwrap_or(port);
+    let secure = if client.is_encrypted { SECURE } else { "" };
+    let port = client.host.as_ref().and_then(super::HostName::port).unwrap_or(usual_port(client.is_encrypted));
     [format!("{secure}tachograph-{port}"), format!("{secure}tachograph-page-{port}")]
 }
 

@@ -34,13 +34,14 @@ pub(super) struct AccessArgs {
     allowed_origin: Vec<Origin>,
 
     /// A proxy, or network of proxies, whose word is taken for where a request comes from: X-Forwarded-For, -Proto and
-    /// -Host, and Forwarded. It has to set or to remove each of them. Several, with commas between them or each with its
-    /// own flag.
+    /// -Host, and Forwarded. It has to set or to remove each of them. Never a network that clients are in: each could say
+    /// that it is another one. Several, with commas between them or each with its own flag.
     #[arg(long, env = "TACHOGRAPH_TRUSTED_PROXY", value_name = "ADDRESS|CIDR", value_delimiter = ',')]
     trusted_proxy: Vec<Network>,
 }
 
 /// Who is let in, as the command line says.
+#[derive(Clone)]
 pub(super) struct Gate {
     pub(super) access: Access,
     /// Made because none was given; a reload goes on with it.
@@ -75,9 +76,17 @@ impl AccessArgs {
         told.collect()
     }
 
-    /// What is given by now. Where that is no token, the one that was made stays.
-    pub(super) fn renewed(&self, made: Option<&Token>) -> Result<AccessConfig, TokenSourceError> {
-        self.config().map(|config| if has_none(&config) { with(config, made) } else { config })
+    /// What is given by now, for `gate`. Where that is no token, the one that was made stays.
+    ///
+    /// # Errors
+    /// It cannot be read; or it would open what tokens guard, which a line that is lost in a file must not do.
+    pub(super) fn renewed(&self, gate: &Gate) -> Result<AccessConfig, String> {
+        let config = self.config().map_err(|error| error.to_string())?;
+        let config = if has_none(&config) { with(config, gate.made.as_ref()) } else { config };
+        if has_none(&config) && !gate.access.is_closed_to_others() {
+            return Err("to serve without tokens takes a restart".into());
+        }
+        Ok(config)
     }
 
     /// Beyond this machine nobody is let in without a token: where none is given, one is made, for both roles.
@@ -86,11 +95,15 @@ impl AccessArgs {
         let is_to_be_made = has_none(&config) && !listen.to_canonical().is_loopback();
         let made = is_to_be_made.then(Token::random).transpose()?;
         let config = with(config, made.as_ref());
-        if config.view_tokens.is_empty() != config.feed_tokens.is_empty() {
-            let role = if config.view_tokens.is_empty() { "look" } else { "feed" };
-            tracing::warn!("nobody may {role}: there is a token for the other role only");
-        }
+        warn_of_a_role_without_token(&config);
         Ok(Gate { feed: config.feed_tokens.first().cloned(), access: Access::new(config), made })
+    }
+}
+
+pub(super) fn warn_of_a_role_without_token(config: &AccessConfig) {
+    if config.view_tokens.is_empty() != config.feed_tokens.is_empty() {
+        let role = if config.view_tokens.is_empty() { "look" } else { "feed" };
+        tracing::warn!("nobody may {role}: there is a token for the other role only");
     }
 }
 
@@ -154,6 +167,19 @@ mod tests {
     }
 
     #[test]
+    fn no_token_is_needed_any_more_only_after_a_restart() {
+        let (none, any) = (parsed(&[]).unwrap(), "0.0.0.0".parse().unwrap());
+        let made = none.gate(any).unwrap();
+        assert_eq!(none.renewed(&made).unwrap().view_tokens.len(), 1, "the one that was made stays");
+        let given: Token = "0123456789abcdef".parse().unwrap();
+        let config = AccessConfig { view_tokens: vec![given], ..AccessConfig::default() };
+        let guarded = Gate { access: Access::new(config), made: None, feed: None };
+        assert!(none.renewed(&guarded).unwrap_err().contains("takes a restart"));
+        let open = none.gate(Ipv4Addr::LOCALHOST.into()).unwrap();
+        assert!(none.renewed(&open).unwrap().view_tokens.is_empty());
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         for (args, said) in [
             (["--allowed-host", "https://h"], "a host such as"),
@@ -163,8 +189,8 @@ mod tests {
             let error = parsed(&args).unwrap_err();
             assert!(error.contains(said), "{args:?}: {error}");
         }
-        let missing = parsed(&["--view-token-file", "/no/such/file"]).unwrap().config().unwrap_err();
-        assert!(missing.to_string().contains("/no/such/file"));
+        let missing = parsed(&["--view-token-file", "/usr/no/such/file"]).unwrap().config().unwrap_err();
+        assert!(missing.to_string().contains("/usr/no/such/file"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use tracing_subscriber::EnvFilter;
 
-use super::access::Gate;
+use super::access::{Gate, warn_of_a_role_without_token};
 use super::config::{Change, Live, Start};
 use crate::{Tachograph, Tls};
 
@@ -32,11 +32,13 @@ pub(super) fn parts(tacho: &Tachograph, gate: &Gate, tls: Option<&Tls>, start: &
         let (limited, limits) = (limited.clone(), settled.serve.limits());
         Ok(Box::new(move || limited.set_limits(limits)) as Change)
     });
-    let (access, made) = (gate.access.clone(), gate.made.clone());
+    let gate = gate.clone();
     live.part(&ACCESS, move |settled| {
-        let config = settled.serve.access.renewed(made.as_ref()).map_err(|error| error.to_string())?;
-        let access = access.clone();
-        Ok(Box::new(move || access.set(config)) as Change)
+        let (access, config) = (gate.access.clone(), settled.serve.access.renewed(&gate)?);
+        Ok(Box::new(move || {
+            warn_of_a_role_without_token(&config);
+            access.set(config);
+        }) as Change)
     });
     if let Some(tls) = tls.cloned() {
         live.part(&["tls-cert", "tls-key"], move |settled| settled.serve.transport.renew(&tls));

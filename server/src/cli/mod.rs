@@ -24,6 +24,7 @@ mod token;
 mod transport;
 mod trust;
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
@@ -167,6 +168,9 @@ fn one_line(error: &clap::Error) -> String {
         && config::names_secret(flag)
     {
         text = text.replace(&format!("'{value}'"), "(not shown)");
+        // Why it is not accepted can hold a part of it.
+        let why = error.source().map(ToString::to_string).filter(|why| config::repeats(why, value));
+        text = why.map_or(text.clone(), |why| text.replace(&why, "it is not accepted"));
     }
     let lines =
         text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));

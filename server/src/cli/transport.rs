@@ -1,9 +1,11 @@
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
 use super::config::Complaint;
+use super::token::is_readable_by_others;
 use crate::{Limits, Server, Tachograph, Tls, TlsError};
 
 /// What the process has open beside connections: its listener, its runtime, its logs, files that it reads.
@@ -83,13 +85,23 @@ impl TransportArgs {
             return Err("to serve without encryption takes a restart".into());
         };
         let renewed = Tls::from_files(certificate, key).map_err(|error| error.to_string())?;
-        let tls = tls.clone();
-        Ok(Box::new(move || tls.show(&renewed)))
+        let (tls, key) = (tls.clone(), key.clone());
+        Ok(Box::new(move || {
+            warn_of_a_key_for_all(&key);
+            if renewed.chain_length() < tls.chain_length() {
+                tracing::warn!(
+                    "the certificate's file holds fewer certificates than before: if it was not written to its end, \
+                     clients will not trust it"
+                );
+            }
+            tls.show(&renewed);
+        }))
     }
 
     /// What serves, with as many descriptors as it may have.
     pub(super) fn server(&self, tacho: &Tachograph, tls: Option<&Tls>) -> Server {
         self.raise_descriptors();
+        self.tls_key.iter().for_each(|key| warn_of_a_key_for_all(key));
         let server = Server::new(tacho.clone());
         match tls {
             Some(tls) => server.tls(tls.clone()),
@@ -110,6 +122,13 @@ impl TransportArgs {
             ),
             Err(error) => tracing::warn!(%error, "it is not known how many descriptors the system allows"),
         }
+    }
+}
+
+fn warn_of_a_key_for_all(key: &Path) {
+    if fs::metadata(key).is_ok_and(|metadata| is_readable_by_others(&metadata)) {
+        let path = key.display().to_string();
+        tracing::warn!(?path, "every user of this machine can read this key; chmod 600 keeps it to yourself");
     }
 }
 

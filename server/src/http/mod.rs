@@ -66,7 +66,8 @@ const VIEWER_READ_BYTES: usize = 256;
 ///
 /// Whatever layers the application puts around it, such as who may look, hold for all of it. Whatever those are, pages of
 /// other origins can open no WebSocket of it and change nothing; where a proxy changes `Host`, see
-/// [`allowed_origin`](crate::Builder::allowed_origin).
+/// [`allowed_origin`](crate::Builder::allowed_origin). That an attacker's name leads to the application, so that his page
+/// is one of its origin, is kept from it by [`allowed_host`](crate::Builder::allowed_host).
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -124,7 +125,7 @@ async fn enter(State(app): State<App>, request: Request) -> Result<Request, Refu
     hub::keep_ticking(&app);
     // What has a client was held against more than this already.
     if request.extensions().get::<Client>().is_none() {
-        access::check_nested(&request, &app.options.allowed_origins)
+        access::check_nested(&request, &app.options.allowed_hosts, &app.options.allowed_origins)
             .inspect_err(|refusal| app.metrics.count_refusal(*refusal))?;
     }
     Ok(request)

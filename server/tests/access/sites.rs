@@ -67,6 +67,18 @@ async fn another_sites_page_can_open_no_socket_within_an_application_either() {
     assert_eq!(stage.refused("origin"), 3);
     let stage = started(Tachograph::builder().allowed_origin(EVIL.parse().unwrap())).await;
     assert!(stage.socket("/tacho/ws/stream", &[("origin", EVIL)]).await.is_ok());
+
+    // A rebound name makes the attacker's page one of the application's own origin, where it says no names of its own.
+    let rebound = ["host: evil.example", "origin: http://evil.example", "sec-fetch-site: same-origin"];
+    assert_eq!(stage.ask("GET /tacho/metrics", &rebound).await.status, 200);
+    let stage = started(Tachograph::builder().allowed_host("shop.example:443".parse().unwrap())).await;
+    for request in ["GET /tacho/metrics", "GET /tacho", "PUT /tacho/api/v1/simulated"] {
+        let answer = stage.ask(request, &rebound).await;
+        assert_eq!((answer.status, answer.code().as_str()), (403, "host_not_allowed"), "{request}");
+    }
+    for host in ["host: shop.example", "host: localhost:7117"] {
+        assert_eq!(stage.ask("GET /tacho/metrics", &[host]).await.status, 200, "{host}");
+    }
 }
 
 /// A name of an attacker's that leads to this machine makes his page one of the server's own origin.

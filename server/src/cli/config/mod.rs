@@ -27,7 +27,7 @@ use text::Parsed;
 
 pub(super) use live::{Change, Live};
 pub(super) use reload::{Reload, Start, watch};
-pub(super) use settings::names_secret;
+pub(super) use settings::{names_secret, repeats};
 
 /// What the server is run by, to name one of its flags.
 const SERVE: &str = "serve";

@@ -120,7 +120,7 @@ pub(in crate::cli) fn names_secret(flag: &str) -> bool {
 }
 
 /// Whether some part of a value is in a text.
-fn repeats(text: &str, value: &str) -> bool {
+pub(in crate::cli) fn repeats(text: &str, value: &str) -> bool {
     let parts = value.split(|c: char| !c.is_alphanumeric());
     parts.chain([value]).any(|part| part.len() >= 3 && text.contains(part))
 }

@@ -187,6 +187,17 @@ fn value(loaded: &Loaded, name: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_header_that_is_none_is_not_told() {
+    let path = config("header", "");
+    for header in ["Authorization: Basic aHVudGVyMjI=", "hunter22 a=b", "hunter22"] {
+        let told = loaded(&path, &["--otlp-header", header]).unwrap_err();
+        assert!(told.len() == 1 && told[0].contains("--otlp-header"), "{told:?}");
+        assert!(!told[0].contains("hunter22") && !told[0].contains("aHVudGVy"), "{told:?}");
+    }
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn flags_go_before_the_file_and_the_file_before_defaults() {
     let text =
         "max-sessions = 7\nmax-sources = 3\nlog = 'error'\n[otlp]\nendpoint = 'http://h:1'\nresource = ['a=1', 'b=2']";

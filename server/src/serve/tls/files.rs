@@ -29,6 +29,8 @@ pub(super) fn read(certificate: &Path, key: &Path) -> Result<Shown, TlsError> {
         // It is shown all the same: clients say so too, and a clock that is wrong must not end a server.
         tracing::warn!(path = %certificate.display(), "the certificate {why}; clients will refuse it");
     }
+    #[cfg(feature = "cli")]
+    let chain_length = chain.len();
     let certified = CertifiedKey::new(chain, signing);
     if certified.keys_match().is_err() {
         return Err(TlsError::KeyOfAnother { certificate: certificate.into(), key: key.into() });
@@ -40,6 +42,8 @@ pub(super) fn read(certificate: &Path, key: &Path) -> Result<Shown, TlsError> {
     Ok(Shown {
         #[cfg(feature = "cli")]
         certificate: own,
+        #[cfg(feature = "cli")]
+        chain_length,
         config: Arc::new(config),
     })
 }

@@ -50,6 +50,9 @@ struct Shared {
 struct Shown {
     #[cfg(feature = "cli")]
     certificate: CertificateDer<'static>,
+    /// It and those that vouch for it.
+    #[cfg(feature = "cli")]
+    chain_length: usize,
     config: Arc<ServerConfig>,
 }
 
@@ -79,6 +82,12 @@ impl Tls {
     #[cfg(feature = "cli")]
     pub(crate) fn show(&self, renewed: &Self) {
         *self.0.shown.write() = renewed.0.shown.read().clone();
+    }
+
+    /// How many certificates clients meet, the server's own one among them.
+    #[cfg(feature = "cli")]
+    pub(crate) fn chain_length(&self) -> usize {
+        self.0.shown.read().chain_length
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
