@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::hub::{Hub, Kept};
 use crate::limits::LimitsInForce;
 #[cfg(feature = "live")]
-use crate::listener::Listener;
+use crate::listener::{Listener, ProviderCalls};
 use crate::memory::SessionsMemory;
 use crate::metrics::ServerMetrics;
 use crate::options::Options;
@@ -56,7 +56,7 @@ pub(crate) struct Shared {
     pub(crate) viewers: AtomicUsize,
     /// Calls of providers that may block their thread.
     #[cfg(feature = "live")]
-    pub(crate) provider_calls: Arc<Semaphore>,
+    pub(crate) provider_calls: ProviderCalls,
     pub(crate) hub: Hub,
     /// Who is connected, by address.
     pub(crate) places: Places,
@@ -81,9 +81,6 @@ const SNAPSHOT_READERS_MAX: usize = 2;
 const SNAPSHOTS_ASKED_MAX: usize = 64;
 #[cfg(feature = "prometheus")]
 const SCRAPERS_MAX: usize = 8;
-/// Each has a thread of its own for as long as it blocks it.
-#[cfg(feature = "live")]
-const PROVIDER_CALLS_MAX: usize = 64;
 
 impl Shared {
     pub(crate) fn new(registry: Registry, options: Options) -> Result<Self, RegisterError> {
@@ -105,7 +102,7 @@ impl Shared {
             shedding: Shedding::default(),
             viewers: AtomicUsize::new(0),
             #[cfg(feature = "live")]
-            provider_calls: Arc::new(Semaphore::new(PROVIDER_CALLS_MAX)),
+            provider_calls: ProviderCalls::default(),
             connections: TaskTracker::new(),
             history_readers: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
             #[cfg(feature = "prometheus")]

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -243,6 +243,90 @@ async fn a_provider_that_blocks_its_thread_delays_no_tick_and_is_given_up() {
     assert!(source.chunks_failed > 0 && heard.counter("tachograph_provider_restarts") > 0);
     assert_eq!((source.bytes.received, source.bytes.queued), (5 * 32_000, 0));
     assert_eq!(source.bytes.received, source.bytes.processed + source.bytes.dropped);
+}
+
+/// Blocks the thread on which it is told how well to work, if it is to, and for a moment the one on which it ends.
+#[derive(Clone, Default)]
+struct Stubborn {
+    told: Arc<AtomicU64>,
+    ended_on_the_runtime: Arc<AtomicBool>,
+    ended: Arc<AtomicU64>,
+    /// Until then it is told in vain.
+    is_released: Option<Arc<AtomicBool>>,
+}
+
+struct Stuck(Stubborn);
+
+impl ProviderFactory for Stubborn {
+    fn name(&self) -> &'static str {
+        "stubborn"
+    }
+
+    fn open(&self, _: SourceName) -> BoxFuture<'_, Result<Arc<dyn Provider>, ProviderError>> {
+        Box::pin(async { Ok(Arc::new(Stuck(self.clone())) as Arc<dyn Provider>) })
+    }
+}
+
+impl Provider for Stuck {
+    fn in_force(&self) -> ProviderInForce {
+        ProviderInForce { provider: "stubborn".into(), model_id: "none".into(), vad_enabled: false }
+    }
+
+    fn process(&self, _: Chunk) -> BoxFuture<'_, Result<Option<Voice>, ProviderError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<Value, ProviderError>> {
+        Box::pin(async { Ok(Value::Null) })
+    }
+
+    fn set_quality(&self, _: Quality) {
+        self.0.told.fetch_add(1, Ordering::Relaxed);
+        while self.0.is_released.as_ref().is_some_and(|released| !released.load(Ordering::Relaxed)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        self.0.ended_on_the_runtime.fetch_or(is_on_the_runtime(), Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(300));
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A thread that is not for blocking can wait for nothing.
+fn is_on_the_runtime() -> bool {
+    let waits = |runtime: tokio::runtime::Handle| runtime.block_on(async {});
+    tokio::runtime::Handle::try_current()
+        .is_ok_and(|runtime| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waits(runtime))).is_err())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_providers_end_takes_no_thread_of_the_runtime() {
+    let provider = Stubborn::default();
+    let heard = session(quick(Providers::only(provider.clone())), 2).await;
+    assert_eq!(heard.receipt.sources[0].bytes.processed, 2 * 32_000);
+    let began = std::time::Instant::now();
+    while provider.ended.load(Ordering::Relaxed) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(10), "it never ended");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!provider.ended_on_the_runtime.load(Ordering::Relaxed));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_blocks_when_it_is_told_takes_two_threads_however_often_it_is_made() {
+    let released = Arc::new(AtomicBool::new(false));
+    let provider = Stubborn { is_released: Some(Arc::clone(&released)), ..Stubborn::default() };
+    let heard = session(quick(Providers::only(provider.clone())), 15).await;
+    released.store(true, Ordering::Relaxed);
+    // Made at first, after 5.5 s, after 11.5 s, and then at once.
+    assert!(heard.counter("tachograph_provider_restarts") > 2);
+    assert_eq!(provider.told.load(Ordering::Relaxed), 2, "it is not told again while two have not come back");
+    let source = &heard.receipt.sources[0];
+    assert_eq!((source.bytes.received, source.bytes.dropped), (15 * 32_000, 15 * 32_000));
 }
 
 /// Says of everything that it is not a number.

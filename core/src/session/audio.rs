@@ -164,7 +164,7 @@ fn wanted_chunk(length: Duration, level: Level) -> Duration {
     if level < Level::Warning {
         return length;
     }
-    (length + CHUNK_EXTENSION).min(CHUNK_MAX.max(length))
+    length.saturating_add(CHUNK_EXTENSION).min(CHUNK_MAX.max(length))
 }
 
 /// What filling a chunk came to.

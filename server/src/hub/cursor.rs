@@ -1,10 +1,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tachograph_core::wire::frame::{Epoch, Outcome, Record, Request, write_skipped};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
 
 use super::channel::{BATCH_BYTES_MAX, Batch, Begin, Channel, KeyframesWanted, Origin, Read};
 use super::form::{Form, WriteError, Writer};
@@ -13,6 +15,9 @@ use super::relay::Wanted;
 /// Frames that are written anew at once, and bytes of them.
 const PIECE_FRAMES_MAX: usize = 256;
 const PIECE_BYTES_MAX: usize = 64 * 1024;
+/// What writes the past anew holds all that the stream said until there: whoever reads it a little at a time has it no
+/// longer than this, and skips the rest.
+const FILL_MAX: Duration = Duration::from_secs(600);
 
 /// A reader's place in a stream. What it holds does not grow with what it has not read.
 #[derive(Debug)]
@@ -209,6 +214,7 @@ struct Fill {
     /// The last one that is of the past: the relay has those after it.
     until: u64,
     has_begun: bool,
+    ends_at: Instant,
 }
 
 /// Frames of the whole stream.
@@ -235,13 +241,13 @@ impl Fill {
             let newest = history.newest().map_or(0, |entry| entry.seq);
             (Begin::answer(request, epoch, history, Origin::WrittenAnew), newest)
         });
-        let (next, writer) = (begin.seq, Some(writer));
-        Self { whole, begin, epoch, form, writer, working: None, next, until, has_begun: false }
+        let (next, writer, ends_at) = (begin.seq, Some(writer), Instant::now() + FILL_MAX);
+        Self { whole, begin, epoch, form, writer, working: None, next, until, has_begun: false, ends_at }
     }
 
-    /// None once nothing of the past is left.
+    /// None once nothing of the past is left, or it was read for too long.
     async fn next(&mut self) -> Option<Batch> {
-        loop {
+        while Instant::now() < self.ends_at {
             if self.working.is_none() {
                 self.working = Some(self.work()?);
             }
@@ -253,6 +259,7 @@ impl Fill {
                 return Some(batch);
             }
         }
+        None
     }
 
     fn work(&mut self) -> Option<JoinHandle<Option<Piece>>> {
@@ -320,4 +327,27 @@ fn take_part(writer: &mut Writer, part: &[u8], wanted: u64, bytes: &mut Vec<u8>)
         }
     }
     Ok(seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::super::{Subscription, keep_ticking, open};
+    use super::*;
+    use crate::Tachograph;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_the_past_for_too_long_skips_the_rest_of_it() {
+        let tacho = Tachograph::new().unwrap();
+        let app = &tacho.0;
+        keep_ticking(app);
+        sleep(Duration::from_secs(60)).await;
+        let mut reader = open(app, &Subscription::parse("window=all").unwrap(), Form::Plain).unwrap();
+        let first = reader.next().await.unwrap();
+        assert_eq!((first.first_seq, first.skipped), (1, 0));
+        sleep(FILL_MAX).await;
+        let next = reader.next().await.unwrap();
+        assert!(next.skipped > 500 && next.first_seq > 600, "{} skipped, on from {}", next.skipped, next.first_seq);
+    }
 }

@@ -48,6 +48,8 @@ impl Relays {
         let channel = Arc::new(Channel::new(LIMITS));
         relays.insert(wanted.clone(), Arc::clone(&channel));
         app.metrics.subscriptions.set(relays.len() as f64);
+        // Where the runtime is ending, the task ends at once, here, and the relay takes itself out of the table.
+        drop(relays);
         let relay =
             Relay { app: app.clone(), wanted: wanted.clone(), channel: Arc::clone(&channel), is_forgotten: false };
         tokio::spawn(run(relay));

@@ -12,8 +12,10 @@ use tachograph_core::wire::{
     StatusState, decode_client_message,
 };
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
@@ -63,7 +65,7 @@ pub(crate) async fn handle(
     let outbox = Arc::new(Outbox::new(app.metrics.metrics_conflated.clone(), Account::open(&app.memory)));
     let stream = Arriving::new(stream, arrived, outbox.account.hold(0));
     let writer = tokio::spawn(write(App::clone(&app), sink, Arc::clone(&outbox)));
-    Connection::open(app, listener, admission, outbox, stream).run(writer).instrument(span).await;
+    Connection::open(app, listener, admission, outbox, stream, writer).run().instrument(span).await;
 }
 
 struct Connection<S> {
@@ -72,6 +74,7 @@ struct Connection<S> {
     admission: Admission,
     outbox: Arc<Outbox>,
     stream: Arriving<S>,
+    writer: Option<JoinHandle<()>>,
     errors: ErrorBudget,
     pace: Pace,
     session: Option<Arc<Listened>>,
@@ -90,20 +93,27 @@ enum Ending {
 }
 
 impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
-    fn open(app: App, listener: Listener, admission: Admission, outbox: Arc<Outbox>, stream: Arriving<S>) -> Self {
+    fn open(
+        app: App,
+        listener: Listener,
+        admission: Admission,
+        outbox: Arc<Outbox>,
+        stream: Arriving<S>,
+        writer: JoinHandle<()>,
+    ) -> Self {
         app.metrics.defaults.connections.inc();
-        let (errors, pace) = (ErrorBudget::default(), Pace::default());
-        Self { app, listener, admission, outbox, stream, errors, pace, session: None, opened: Instant::now() }
+        let (errors, pace, writer) = (ErrorBudget::default(), Pace::default(), Some(writer));
+        Self { app, listener, admission, outbox, stream, writer, errors, pace, session: None, opened: Instant::now() }
     }
 
-    async fn run(mut self, mut writer: tokio::task::JoinHandle<()>) {
+    async fn run(mut self) {
         self.outbox.push(ServerMessage::Status(Status::new(StatusState::Connected, "Connected")));
         let ending = self.read().await;
         let is_gone = matches!(ending, Ending::Gone(_));
         let goodbye_max = if matches!(ending, Ending::Stopped) { RECEIPT_MAX } else { GOODBYE_MAX };
         self.end(ending).await;
-        if is_gone || timeout(goodbye_max, &mut writer).await.is_err() {
-            writer.abort();
+        if let Some(writer) = self.writer.take() {
+            end_writer(writer, if is_gone { Duration::ZERO } else { goodbye_max }).await;
         }
         if !is_gone {
             self.say_goodbye().await;
@@ -280,13 +290,13 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Connection<S> {
         let session = self.session.clone();
         match ending {
             Ending::Stopped => {
-                drain(session, self.listener.drain).await;
+                drain(session, self.listener.drain, &self.app.shutdown).await;
                 self.outbox.close(NORMAL, "session ended");
             }
             Ending::ShuttingDown => {
                 let warning = Status::new(StatusState::Warning, "The server is shutting down");
                 self.outbox.push(ServerMessage::Status(warning));
-                drain(session, self.listener.drain.min(SHUTDOWN_DRAIN_MAX)).await;
+                drain(session, self.listener.drain, &self.app.shutdown).await;
                 self.outbox.close(GOING_AWAY, "server is shutting down");
             }
             Ending::ClosedByClient => {
@@ -323,16 +333,33 @@ impl<S> Drop for Connection<S> {
         let message = Cow::Borrowed("the server failed; connect again");
         self.outbox.push(ServerMessage::Error(ErrorMessage { code: ErrorCode::Internal, message, fatal: true }));
         self.outbox.close(ErrorCode::Internal.close_code(), ErrorCode::Internal.as_str());
-        if let (Some(session), Ok(runtime)) = (self.session.take(), Handle::try_current()) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        if let Some(session) = self.session.take() {
             runtime.spawn(async move { session.abandon().await });
+        }
+        if let Some(writer) = self.writer.take() {
+            runtime.spawn(end_writer(writer, GOODBYE_MAX));
         }
     }
 }
 
-async fn drain(session: Option<Arc<Listened>>, limit: Duration) {
-    if let Some(session) = session {
-        session.drain(limit).await;
+/// What is to be written still has so long.
+async fn end_writer(mut writer: JoinHandle<()>, limit: Duration) {
+    if limit.is_zero() || timeout(limit, &mut writer).await.is_err() {
+        writer.abort();
     }
+}
+
+/// For at most `limit`, and no longer than the server waits once it ends.
+async fn drain(session: Option<Arc<Listened>>, limit: Duration, shutdown: &CancellationToken) {
+    let Some(session) = session else { return };
+    let too_long = async {
+        tokio::select! {
+            () = sleep(limit) => {}
+            () = async { shutdown.cancelled().await; sleep(SHUTDOWN_DRAIN_MAX).await } => {}
+        }
+    };
+    session.drain(too_long).await;
 }
 
 async fn abandon(session: Option<Arc<Listened>>) {

@@ -151,11 +151,14 @@ impl Listened {
 
     // ---- the end
 
-    /// Lets the providers finish what waits, for at most `limit`, then ends and sends the receipt.
-    pub(super) async fn drain(&self, limit: Duration) {
+    /// Lets the providers finish what waits, until that takes too long, then ends and sends the receipt.
+    pub(super) async fn drain(&self, too_long: impl Future<Output = ()>) {
         self.session.begin_drain();
         let mut workers = std::mem::take(&mut *self.workers.lock());
-        let _in_time = timeout(limit, async { while workers.join_next().await.is_some() {} }).await;
+        tokio::select! {
+            () = async { while workers.join_next().await.is_some() {} } => {}
+            () = too_long => {}
+        }
         if !self.session.is_drained() {
             tracing::warn!("the queues could not be drained: what is left counts as dropped");
         }

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod connection;
+mod kept;
 mod listened;
 mod outbox;
 mod pace;
@@ -17,6 +18,7 @@ use tachograph_core::session::AudioConfig;
 use crate::provider::{Providers, Simulated};
 
 pub(crate) use connection::handle;
+pub(crate) use kept::ProviderCalls;
 pub(crate) use turned_away::turn_away;
 
 /// How audio is taken in and processed.

@@ -7,11 +7,12 @@ use parking_lot::Mutex;
 use tachograph_core::session::{Chunk, ChunkResult, Level, ProviderInForce, ProviderPhase, Voice};
 use tachograph_core::wire::{ErrorCode, SourceName, Status, StatusState};
 use tokio::sync::Notify;
-use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+use super::kept::Kept;
 use super::listened::Listened;
 use crate::provider::{Provider, ProviderError, ProviderFactory, Quality};
 use crate::session::Source;
@@ -27,6 +28,11 @@ const OPEN_MAX: Duration = Duration::from_secs(10);
 /// How long a provider may take to be told how well to work, with the wait for a thread.
 const QUALITY_MAX: Duration = Duration::from_secs(5);
 
+/// Threads that a source's providers may block at once when they are told. One that is made anew may be better than the
+/// one before; one after the other would take them all.
+const CALLS_MAX: usize = 2;
+const BLOCKED: &str = "it blocks its thread";
+
 /// The provider that works for a source now, if one does.
 type ProviderInUse = Arc<Mutex<Option<Arc<dyn Provider>>>>;
 
@@ -41,6 +47,8 @@ pub(super) struct Worker {
     /// What the provider in use was told.
     quality: Option<Quality>,
     on_fallback: bool,
+    /// Calls that told a provider how well to work and have not come back: of the first one, and of the fallback.
+    calls: [Vec<JoinHandle<ProviderInForce>>; 2],
     failures: u32,
     restarts: u32,
     failure_told: bool,
@@ -63,6 +71,7 @@ impl Worker {
             in_use: Arc::new(Mutex::new(None)),
             quality: None,
             on_fallback: false,
+            calls: [Vec::new(), Vec::new()],
             failures: 0,
             restarts: 0,
             failure_told: false,
@@ -158,10 +167,7 @@ impl Worker {
     }
 
     fn let_go(&mut self) {
-        // Its end is its own code: no lock waits for that, and no thread of the runtime.
-        if let Some(provider) = self.in_use.lock().take() {
-            drop(spawn_blocking(move || drop(provider)));
-        }
+        *self.in_use.lock() = None;
         self.quality = None;
     }
 
@@ -183,21 +189,31 @@ impl Worker {
 
     /// On a thread that may be blocked: one that is costs its provider, not the server.
     async fn tell_quality(
-        &self,
+        &mut self,
         provider: Arc<dyn Provider>,
         quality: Quality,
     ) -> Result<ProviderInForce, &'static str> {
-        let places = Arc::clone(&self.listened.app.provider_calls);
-        let told = async move {
-            let place = places.acquire_owned().await;
-            let call = spawn_blocking(move || {
-                let _place = place;
-                provider.set_quality(quality);
-                provider.in_force()
-            });
-            call.await.map_err(|_| "it panicked")
-        };
-        timeout(QUALITY_MAX, told).await.unwrap_or(Err("it blocks its thread"))
+        let places = self.listened.app.provider_calls.of(self.on_fallback);
+        let calls = &mut self.calls[usize::from(self.on_fallback)];
+        calls.retain(|call| !call.is_finished());
+        if calls.len() >= CALLS_MAX {
+            return Err(BLOCKED);
+        }
+        let deadline = Instant::now() + QUALITY_MAX;
+        let place = timeout_at(deadline, places.acquire_owned()).await.map_err(|_| BLOCKED)?;
+        let mut call = spawn_blocking(move || {
+            let _place = place;
+            provider.set_quality(quality);
+            provider.in_force()
+        });
+        let told = timeout_at(deadline, &mut call).await;
+        told.map_or_else(
+            |_| {
+                calls.push(call);
+                Err(BLOCKED)
+            },
+            |told| told.map_err(|_| "it panicked"),
+        )
     }
 
     /// False when the wait ended early because something changed.
@@ -224,7 +240,8 @@ impl Worker {
         let opened = AssertUnwindSafe(async { self.factory().open(self.source).await }).catch_unwind();
         match timeout(OPEN_MAX, opened).await {
             Ok(Ok(Ok(provider))) => {
-                *self.in_use.lock() = Some(provider);
+                let kept = Kept::new(provider, &self.listened.app.provider_calls);
+                *self.in_use.lock() = Some(Arc::new(kept));
                 if self.restarts > 0 {
                     self.listened.app.metrics.provider_restarts.inc();
                 }

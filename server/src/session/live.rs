@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -79,6 +80,7 @@ pub(crate) struct LiveSession {
     held: Mutex<Held>,
     /// Cancelled when it is to end for want of memory, if it is one that can be.
     shed: Option<CancellationToken>,
+    is_leaving: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -128,9 +130,9 @@ impl Session {
         self.0.update(change)
     }
 
-    /// Tells the observer, and all who look.
+    /// Tells the observer, and all who look; nobody once it has ended.
     pub fn tell(&self, status: Status) {
-        self.0.tell(status);
+        self.0.unless_ended(|| self.0.tell(status));
     }
 
     /// Tells the observer alone: what nobody else needs to know.
@@ -138,16 +140,19 @@ impl Session {
         self.0.answer(status);
     }
 
-    /// Tells of a fault that is not the client's.
+    /// Tells of a fault that is not the client's; nobody once it has ended.
     pub fn tell_fault(&self, code: ErrorCode, message: &'static str) {
         let fault = ErrorMessage { code, message: message.into(), fatal: false };
-        self.0.report(EventKind::Fault(fault.clone()));
-        self.0.observe(ServerMessage::Error(fault));
+        self.0.unless_ended(|| {
+            self.0.report(EventKind::Fault(fault.clone()));
+            self.0.observe(ServerMessage::Error(fault));
+        });
     }
 
     /// Nothing more comes: what waits is to be finished. Shown as draining from now on.
     pub fn begin_drain(&self) {
         self.0.draining.cancel();
+        self.0.leave();
         self.0.tell_if_drained();
     }
 
@@ -220,6 +225,7 @@ impl LiveSession {
                 account,
                 held,
                 shed,
+                is_leaving: AtomicBool::new(false),
             })
         };
         let sessions_max = app.limits.now().sessions;
@@ -248,10 +254,21 @@ impl LiveSession {
 
     /// Has it end for want of memory.
     pub(super) fn shed(&self) {
+        if !self.can_be_shed() {
+            return;
+        }
         let message = "the sessions hold more memory than they may; the newest are ended first".into();
         self.report(EventKind::Fault(ErrorMessage { code: ErrorCode::AtCapacity, message, fatal: true }));
         self.app.metrics.sessions_shed.inc();
         self.shed.iter().for_each(CancellationToken::cancel);
+        self.leave();
+    }
+
+    /// It begins to end: what it holds counts as good as free.
+    fn leave(&self) {
+        if self.shed.is_some() && !self.is_leaving.swap(true, Ordering::Relaxed) {
+            self.app.shedding.leaves(&self.account);
+        }
     }
 
     /// Runs a task until the session ends, in the caller's span; None when it has ended.
@@ -306,6 +323,14 @@ impl LiveSession {
     }
 
     // ---- messages
+
+    /// The receipt is the last that is told of it: nothing comes in between while something else is told.
+    fn unless_ended(&self, tell: impl FnOnce()) {
+        let model = self.model.lock();
+        if !model.has_ended() {
+            tell();
+        }
+    }
 
     fn tell(&self, status: Status) {
         self.report(EventKind::Status(status.clone()));
@@ -384,12 +409,9 @@ impl LiveSession {
         self.ticks.lock().failed += 1;
         self.app.metrics.session_ticks_missed.inc();
         self.app.count_failure(Task::Session);
-        let message = Task::Session.told();
-        self.report(EventKind::Fault(ErrorMessage {
-            code: ErrorCode::Internal,
-            message: message.into(),
-            fatal: false,
-        }));
+        let message = Task::Session.told().into();
+        let fault = EventKind::Fault(ErrorMessage { code: ErrorCode::Internal, message, fatal: false });
+        self.unless_ended(|| self.report(fault));
     }
 
     fn tick_tally(&self) -> TickTally {

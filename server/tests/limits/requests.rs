@@ -93,6 +93,44 @@ async fn readers_beyond_those_that_may_wait_are_told_to_come_again() {
     assert!(server.get("/api/v1/snapshot").await.starts_with("HTTP/1.1 200 "));
 }
 
+/// What is written for it is memory until it is read, or nobody waits any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_is_not_read_keeps_its_place_until_it_is_let_go_of() {
+    let server = Server::start(builder(Limits::default())).await;
+    // More than the system takes off the server's hands.
+    for family in 0..10 {
+        let wide = Descriptor::new(&format!("wide_{family}"), "Wide").label("place");
+        let gauges = server.tacho.registry().gauge(&wide).unwrap();
+        for place in 0..500 {
+            gauges.with(&[("place", &format!("{place:0>120}"))]).unwrap().set(1.0);
+        }
+    }
+    let snapshot = async |wanted: &str| {
+        for _ in 0..200 {
+            let answer = server.get("/api/v1/snapshot").await;
+            if answer.contains(wanted) {
+                return answer;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("there is never {wanted}")
+    };
+    snapshot("wide_9").await;
+    let mut unread = Vec::new();
+    for _ in 0..64 {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(b"GET /api/v1/snapshot HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        socket.read_exact(&mut [0; 16]).await.unwrap();
+        unread.push(socket);
+    }
+    let busy = server.get("/api/v1/snapshot").await;
+    assert!(busy.starts_with("HTTP/1.1 503 ") && busy.contains("\"busy\""), "{busy}");
+    drop(unread.pop());
+    let answer = snapshot("HTTP/1.1 200 ").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn series_beyond_those_that_may_be_share_one_and_that_is_told() {
     let server = Server::start(builder(Limits::default()).registry(Registry::with_series_limit(10))).await;

@@ -4,14 +4,14 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tachograph::listener::Listener;
-use tachograph::provider::{Provider, ProviderError, ProviderFactory, Providers, Quality};
+use tachograph::provider::{Fault, Provider, ProviderError, ProviderFactory, Providers, Quality};
 use tachograph::{Limits, Tachograph};
 use tachograph_core::session::{Chunk, ProviderInForce, Voice};
 use tachograph_core::wire::{ClientMessage, ErrorCode, ErrorMessage, MIC, SYSTEM, ServerMessage, SourceName};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{PIECE, Server, builder};
+use super::{PIECE, Server, builder, simulated};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_session_more_than_may_be_is_refused_until_another_ends() {
@@ -100,4 +100,22 @@ async fn a_provider_that_blocks_its_thread_is_made_anew_and_delays_nobody() {
     let receipt = client.stop().await;
     let processed: u64 = receipt.sources.iter().map(|source| source.frames.processed).sum();
     assert_eq!(processed, 2, "{receipt:?}");
+}
+
+/// Also where the application lets it take longer than a server that ends waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_that_waits_for_its_provider_gets_its_receipt_when_the_server_ends() {
+    let mut listener = simulated(1.0, Fault::Hang);
+    listener.drain = Duration::from_secs(60);
+    let server = Server::start(Tachograph::builder().listener(listener)).await;
+    let mut client = server.admitted("waits").await;
+    client.send_audio(1).await;
+    let began = Instant::now();
+    let ending = async {
+        sleep(Duration::from_secs(1)).await;
+        server.tacho.shutdown().cancel();
+    };
+    let (receipt, ()) = tokio::join!(client.stop(), ending);
+    assert!((6.0..9.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
+    assert_eq!((receipt.sources[0].bytes.received, receipt.sources[0].bytes.dropped), (3_200, 3_200));
 }

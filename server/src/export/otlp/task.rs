@@ -112,7 +112,9 @@ impl Sender {
         self.backoff.reset();
         let counts = &self.outbox.counts;
         counts.requests_sent.inc();
-        counts.points_sent.add(request.points.saturating_sub(rejected));
+        // No more than were sent, whatever the collector says.
+        let rejected = rejected.min(request.points);
+        counts.points_sent.add(request.points - rejected);
         if std::mem::take(&mut self.told.unreachable) {
             tracing::info!("the OTLP collector takes metrics again");
         }
