@@ -19,8 +19,6 @@ use crate::serve::Peer;
 
 /// Where clients of the live-listener protocol feed.
 const LIVE_LISTENER: &str = "/ws/live-listener";
-/// What says nothing but that the server lives, to those who restart it when it does not.
-const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 const BEARER: &str = "Bearer ";
 
 /// What stands before all routes.
@@ -49,7 +47,7 @@ pub(super) struct Caller {
 async fn admit(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let is_encrypted_here = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_encrypted);
     let mut speaks_for_host = false;
-    let looked = if is_open(&request) {
+    let looked = if origin::is_probe(&request) {
         guard.admit_locally(&mut request);
         Ok(())
     } else {
@@ -66,10 +64,6 @@ async fn admit(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     answer
-}
-
-fn is_open(request: &Request) -> bool {
-    request.method().is_safe() && OPEN.contains(&request.uri().path())
 }
 
 impl Guard {

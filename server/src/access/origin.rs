@@ -44,13 +44,18 @@ pub(crate) fn check_nested(request: &Request, hosts: &[HostName], allowed: &[Ori
     let host = named.and_then(|name| name.parse().ok());
     // Whether the application encrypts is not known: what is usual either way is its own.
     let is_own = |host: &HostName| [false, true].iter().any(|encrypted| is_among(host, hosts, *encrypted));
-    if !hosts.is_empty() && !host.as_ref().is_some_and(is_own) {
+    if !hosts.is_empty() && !host.as_ref().is_some_and(is_own) && !is_probe(request) {
         return Err(Refusal::Host);
     }
     if method.is_safe() && !headers.contains_key(header::UPGRADE) {
         return Ok(());
     }
     check(method, headers, &Own { host: host.as_ref(), is_encrypted: false, allowed })
+}
+
+/// Whether it asks for what says nothing but that the server lives: who restarts it when it does not asks by any name.
+pub(super) fn is_probe(request: &Request) -> bool {
+    request.method().is_safe() && ["/healthz", "/readyz"].contains(&request.uri().path())
 }
 
 /// Whether a browser says that its own user opened it, or a page of the server's.

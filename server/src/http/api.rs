@@ -52,7 +52,9 @@ pub(super) async fn snapshot(
 
 async fn write(mut json: Bytes, pieces: Pieces) -> io::Result<()> {
     while !json.is_empty() {
-        pieces.send(json.split_to(json.len().min(PIECE_BYTES))).await?;
+        // A copy: a part of it would keep all of it until it is sent.
+        let piece = json.split_to(json.len().min(PIECE_BYTES));
+        pieces.send(Bytes::copy_from_slice(&piece)).await?;
     }
     pieces.end().await
 }

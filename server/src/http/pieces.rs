@@ -58,6 +58,8 @@ where
     tokio::spawn(async move {
         let _place = place;
         let written = tokio::select! {
+            // What can be written at once still is.
+            biased;
             written = writing => written,
             () = shutdown.cancelled() => Err(io::Error::other("the server is shutting down")),
         };

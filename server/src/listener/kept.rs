@@ -17,22 +17,32 @@ const CALLS_MAX: usize = 64;
 /// return take no place of another's.
 #[derive(Clone, Debug)]
 pub(crate) struct ProviderCalls {
-    primary: Arc<Semaphore>,
-    fallback: Arc<Semaphore>,
+    primary: Places,
+    fallback: Places,
+}
+
+#[derive(Clone, Debug)]
+struct Places {
+    calls: Arc<Semaphore>,
     ends: Arc<Semaphore>,
 }
 
 impl Default for ProviderCalls {
     fn default() -> Self {
         let places = || Arc::new(Semaphore::new(CALLS_MAX));
-        Self { primary: places(), fallback: places(), ends: places() }
+        let of_one = || Places { calls: places(), ends: places() };
+        Self { primary: of_one(), fallback: of_one() }
     }
 }
 
 impl ProviderCalls {
-    /// For calls of the one that works unless it failed, or of the other.
+    /// To be told how well to work: for the one that works unless it failed, or for the other.
     pub(super) fn of(&self, is_fallback: bool) -> Arc<Semaphore> {
-        Arc::clone(if is_fallback { &self.fallback } else { &self.primary })
+        Arc::clone(&self.places(is_fallback).calls)
+    }
+
+    fn places(&self, is_fallback: bool) -> &Places {
+        if is_fallback { &self.fallback } else { &self.primary }
     }
 }
 
@@ -45,8 +55,8 @@ pub(super) struct Kept {
 
 impl Kept {
     /// On the runtime on which it works.
-    pub(super) fn new(provider: Arc<dyn Provider>, calls: &ProviderCalls) -> Self {
-        let ((ended, is_ended), ends) = (oneshot::channel(), Arc::clone(&calls.ends));
+    pub(super) fn new(provider: Arc<dyn Provider>, calls: &ProviderCalls, is_fallback: bool) -> Self {
+        let ((ended, is_ended), ends) = (oneshot::channel(), Arc::clone(&calls.places(is_fallback).ends));
         let last = Arc::clone(&provider);
         tokio::spawn(async move {
             let _closed = is_ended.await;

@@ -240,7 +240,7 @@ impl Worker {
         let opened = AssertUnwindSafe(async { self.factory().open(self.source).await }).catch_unwind();
         match timeout(OPEN_MAX, opened).await {
             Ok(Ok(Ok(provider))) => {
-                let kept = Kept::new(provider, &self.listened.app.provider_calls);
+                let kept = Kept::new(provider, &self.listened.app.provider_calls, self.on_fallback);
                 *self.in_use.lock() = Some(Arc::new(kept));
                 if self.restarts > 0 {
                     self.listened.app.metrics.provider_restarts.inc();

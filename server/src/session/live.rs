@@ -151,8 +151,8 @@ impl Session {
 
     /// Nothing more comes: what waits is to be finished. Shown as draining from now on.
     pub fn begin_drain(&self) {
-        self.0.draining.cancel();
         self.0.leave();
+        self.0.draining.cancel();
         self.0.tell_if_drained();
     }
 
@@ -254,14 +254,15 @@ impl LiveSession {
 
     /// Has it end for want of memory.
     pub(super) fn shed(&self) {
-        if !self.can_be_shed() {
-            return;
-        }
-        let message = "the sessions hold more memory than they may; the newest are ended first".into();
-        self.report(EventKind::Fault(ErrorMessage { code: ErrorCode::AtCapacity, message, fatal: true }));
-        self.app.metrics.sessions_shed.inc();
-        self.shed.iter().for_each(CancellationToken::cancel);
-        self.leave();
+        self.unless_ended(|| {
+            if self.can_be_shed() {
+                let message = "the sessions hold more memory than they may; the newest are ended first".into();
+                self.report(EventKind::Fault(ErrorMessage { code: ErrorCode::AtCapacity, message, fatal: true }));
+                self.app.metrics.sessions_shed.inc();
+                self.leave();
+                self.shed.iter().for_each(CancellationToken::cancel);
+            }
+        });
     }
 
     /// It begins to end: what it holds counts as good as free.

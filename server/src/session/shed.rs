@@ -49,12 +49,16 @@ async fn shed_while_exceeded(app: Weak<Shared>, memory: Arc<SessionsMemory>) {
 /// Ends sessions until those that stay hold as much as is kept, if they hold more than there may be.
 fn shed(app: &App) {
     let memory = &app.memory;
-    let mut staying = memory.bytes().saturating_sub(app.shedding.leaving_bytes());
+    // Before what leaves is looked at: a session that begins to between the two is in both, and not in none.
+    let by_turn = by_turn(app.sessions.all(), memory.bytes_max() / GREEDY_PART);
+    // Of what leaves there is no more than of what stays: else sessions that stop slowly would have no limit.
+    let leaving = app.shedding.leaving_bytes().min(memory.bytes_max());
+    let mut staying = memory.bytes().saturating_sub(leaving);
     if staying <= memory.bytes_max() {
         return;
     }
     memory.begin_shedding();
-    for session in by_turn(app.sessions.all(), memory.bytes_max() / GREEDY_PART) {
+    for session in by_turn {
         if staying <= memory.bytes_kept() {
             return;
         }

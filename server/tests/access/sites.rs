@@ -76,6 +76,7 @@ async fn another_sites_page_can_open_no_socket_within_an_application_either() {
         let answer = stage.ask(request, &rebound).await;
         assert_eq!((answer.status, answer.code().as_str()), (403, "host_not_allowed"), "{request}");
     }
+    assert_eq!(stage.ask("GET /tacho/healthz", &["host: 10.1.2.3:3000"]).await.status, 200, "a probe knows no names");
     for host in ["host: shop.example", "host: localhost:7117"] {
         assert_eq!(stage.ask("GET /tacho/metrics", &[host]).await.status, 200, "{host}");
     }
