@@ -2,6 +2,7 @@
 //! machine that sleeps, clients that vanish. Each test says what its users see.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -217,6 +218,18 @@ fn serve_loudly() -> Result<(Command, String), Failure> {
     Ok((command, address))
 }
 
+/// Has more lines logged than wait in the server, and in a pipe: of 70 bytes each, one a request.
+fn fill_log(server: &Server) -> Result<(), Failure> {
+    for _ in 0..4_000 {
+        let mut asking = std::net::TcpStream::connect(&server.address)?;
+        asking.write_all(b"GET / HTTP/1.1\r\nhost: another.example\r\n\r\n")?;
+        let mut answer = String::new();
+        asking.read_to_string(&mut answer)?;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    }
+    Ok(())
+}
+
 /// A server whose log goes nowhere works as ever, and says how many lines were lost.
 async fn assert_only_lines_are_lost(mut server: Server) -> Result<(), Failure> {
     let mut viewer = Viewer::of(&server).await?;
@@ -261,6 +274,7 @@ async fn a_log_that_nobody_reads_holds_nobody_up() -> Result<(), Failure> {
     let mut server = Server::launch_unheard(command.stdout(Stdio::null()).stderr(Stdio::piped()), &address)?;
     // A pipe holds 64 KiB; it stays open.
     let _unread = server.stderr();
+    fill_log(&server)?;
     assert_only_lines_are_lost(server).await
 }
 
