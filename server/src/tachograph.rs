@@ -97,7 +97,7 @@ impl Tachograph {
     }
 
     /// Other limits from now on. What is there already stays, also beyond them; but for the memory of sessions, of
-    /// which the newest are ended until the rest fits.
+    /// which the newest are ended until the rest fits. A time of more than a day is taken for a day.
     pub fn set_limits(&self, limits: Limits) {
         self.0.limits.set(limits, &self.0.memory);
     }

@@ -169,8 +169,9 @@ fn one_line(error: &clap::Error) -> String {
     {
         text = text.replace(&format!("'{value}'"), "(not shown)");
         // Why it is not accepted can hold a part of it.
-        let why = error.source().map(ToString::to_string).filter(|why| config::repeats(why, value));
-        text = why.map_or(text.clone(), |why| text.replace(&why, "it is not accepted"));
+        if let Some(why) = error.source().map(ToString::to_string).filter(|why| config::repeats(why, value)) {
+            text = text.replace(&why, "it is not accepted");
+        }
     }
     let lines =
         text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));

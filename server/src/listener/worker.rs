@@ -206,14 +206,13 @@ impl Worker {
             provider.set_quality(quality);
             provider.in_force()
         });
-        let told = timeout_at(deadline, &mut call).await;
-        told.map_or_else(
-            |_| {
+        match timeout_at(deadline, &mut call).await {
+            Ok(told) => told.map_err(|_| "it panicked"),
+            Err(_) => {
                 calls.push(call);
                 Err(BLOCKED)
-            },
-            |told| told.map_err(|_| "it panicked"),
-        )
+            }
+        }
     }
 
     /// False when the wait ended early because something changed.
